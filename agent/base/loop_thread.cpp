@@ -1,0 +1,86 @@
+#include "base/loop_thread.hpp"
+
+#include <condition_variable>
+#include <mutex>
+
+namespace p2p {
+
+void
+post (GMainContext *context, std::function<void ()> work) {
+  using Work = std::function<void ()>;
+  GSource *source = g_idle_source_new ();
+  g_source_set_static_name (source, "p2p task");
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (
+      source,
+      [] (gpointer data) -> gboolean {
+        (*static_cast<Work *> (data)) ();
+        return G_SOURCE_REMOVE;
+      },
+      new Work (std::move (work)), [] (gpointer data) { delete static_cast<Work *> (data); });
+  g_source_attach (source, context);
+  g_source_unref (source);
+}
+
+LoopThread::LoopThread (const char *name)
+    : context_ (Ref<GMainContext>::adopt (g_main_context_new ())),
+      loop_ (Ref<GMainLoop>::adopt (g_main_loop_new (context_.get (), FALSE))),
+      scheduler_ (context_.get ()),
+      thread_ (g_thread_new (
+          name,
+          [] (gpointer data) -> gpointer {
+            auto *loop = static_cast<GMainLoop *> (data);
+            GMainContext *context = g_main_loop_get_context (loop);
+            g_main_context_push_thread_default (context);
+            g_main_loop_run (loop);
+            g_main_context_pop_thread_default (context);
+            g_main_loop_unref (loop);
+            return nullptr;
+          },
+          g_main_loop_ref (loop_.get ()))) {}
+
+LoopThread::~LoopThread () {
+  // Posted, so that it cannot come before g_main_loop_run.
+  post ([loop = loop_] { g_main_loop_quit (loop.get ()); });
+  g_thread_join (thread_);
+}
+
+void
+LoopThread::run_sync (const std::function<void ()> &work) {
+  if (is_current ()) {
+    work ();
+    return;
+  }
+  std::mutex mutex;
+  std::condition_variable finished;
+  bool done = false;
+  post ([&] {
+    work ();
+    // Notified under the lock: the waiter's frame goes as soon as it may.
+    const std::lock_guard lock (mutex);
+    done = true;
+    finished.notify_one ();
+  });
+  std::unique_lock lock (mutex);
+  finished.wait (lock, [&] { return done; });
+}
+
+LoopThread &
+core_loop () {
+  static LoopThread *const loop = new LoopThread ("p2p-core");
+  return *loop;
+}
+
+LoopThread &
+ice_loop () {
+  static LoopThread *const loop = new LoopThread ("p2p-ice");
+  return *loop;
+}
+
+LoopThread &
+events_loop () {
+  static LoopThread *const loop = new LoopThread ("p2p-events");
+  return *loop;
+}
+
+}  // namespace p2p

@@ -1,0 +1,47 @@
+// A thread that iterates one GMainContext, and the three of them that a process has.
+#pragma once
+#include <glib.h>
+
+#include <functional>
+#include <memory>
+
+#include "base/ptr.hpp"
+#include "base/scheduler.hpp"
+
+namespace p2p {
+
+// Runs `work` on the context's thread, after what is queued already; never from inside the call.
+// Thread-safe.
+void post (GMainContext *context, std::function<void ()> work);
+
+class LoopThread {
+ public:
+  explicit LoopThread (const char *name);
+  ~LoopThread ();  // ends the loop and joins; not from its own thread
+  LoopThread (const LoopThread &) = delete;
+  LoopThread &operator= (const LoopThread &) = delete;
+
+  GMainContext *context () const { return context_.get (); }
+  bool is_current () const { return g_main_context_is_owner (context_.get ()); }
+  void post (std::function<void ()> work) { p2p::post (context_.get (), std::move (work)); }
+  // Runs `work` on the loop and waits for it; runs it in place when called on the loop.
+  void run_sync (const std::function<void ()> &work);
+  Scheduler &scheduler () { return scheduler_; }
+
+ private:
+  Ref<GMainContext> context_;
+  Ref<GMainLoop> loop_;
+  LoopScheduler scheduler_;
+  GThread *thread_;
+};
+
+// The library's own threads. They start with the first use and stay until the process ends, as
+// GLib's worker does: nothing has to be joined from a callback, and their number never changes.
+//   core   owns sessions, transports, paths and signaling clients, and receives datagrams
+//   ice    runs libnice's timers, which must not wait behind a flood of datagrams
+//   events emits signals for callers that have no main loop, such as GStreamer elements
+LoopThread &core_loop ();
+LoopThread &ice_loop ();
+LoopThread &events_loop ();
+
+}  // namespace p2p

@@ -1,0 +1,11 @@
+#pragma once
+#include <p2p/p2p-agent.h>
+#include <p2p/p2p-channel.h>
+#include <p2p/p2p-connection.h>
+#include <p2p/p2p-enum-types.h>
+#include <p2p/p2p-error.h>
+#include <p2p/p2p-network-config.h>
+#include <p2p/p2p-path.h>
+#include <p2p/p2p-signaling.h>
+#include <p2p/p2p-types.h>
+#include <p2p/p2p-version.h>

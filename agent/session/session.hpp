@@ -1,0 +1,111 @@
+// The session: named channels with sequence numbers that outlive any transport under them.
+// Pure logic: it decides, a Transport carries; time comes from the transport's scheduler.
+// Core thread only. docs/wire-format.md describes what it puts on the wire.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ptr.hpp"
+#include "transport/transport.hpp"
+
+namespace p2p {
+
+struct ChannelOptions {
+  bool ordered = true;
+  // At most one of the two; either makes the channel unreliable, as in WebRTC (RFC 8831
+  // section 6.6).
+  std::optional<std::uint32_t> max_packet_lifetime_ms;
+  std::optional<std::uint32_t> max_retransmits;
+  std::string protocol;  // free text for the far end, at most 255 bytes
+  std::uint64_t max_buffered_bytes = 16 * 1024 * 1024;
+
+  bool reliable () const { return !max_packet_lifetime_ms && !max_retransmits; }
+};
+
+// One message: a payload of any size up to the receiver's limit, and optional attributes that
+// travel with it (at most kMaxAttributesBytes; the elements keep timestamps and caps there).
+struct Message {
+  Ref<GBytes> payload;
+  Ref<GBytes> attributes;   // null when there are none
+  std::uint64_t seq = 0;    // set by the session: 0, 1, 2 … in one direction of a channel
+  bool gap_before = false;  // received: an unreliable channel lost something right before this one
+};
+constexpr std::size_t kMaxAttributesBytes = 65535;
+
+struct ChannelStats {
+  std::uint64_t messages_sent = 0, messages_received = 0, bytes_sent = 0, bytes_received = 0;
+  std::uint64_t messages_dropped = 0;  // outgoing, too old or out of retransmits
+  std::uint64_t messages_lost = 0;     // incoming, known by a gap in the sequence
+  std::uint64_t messages_retransmitted = 0;
+  std::uint64_t buffered_bytes = 0;  // accepted for sending and not yet released
+};
+
+class Session;
+
+class Channel {
+ public:
+  virtual ~Channel () = default;
+  virtual const std::string &name () const = 0;
+  virtual const ChannelOptions &options () const = 0;
+  // Takes the message, or answers false when max_buffered_bytes are waiting already (a message is
+  // always taken when nothing waits). Fails when the message is above the peer's limit or the
+  // sending direction was finished.
+  virtual Result<bool> send (const Message &message) = 0;
+  // No more messages in this direction; the peer sees the end after the last one.
+  virtual void finish () = 0;
+  // The application has taken this received message: confirms it to the peer, and opens the window.
+  virtual void consumed (const Message &message) = 0;
+  // Everything that was sent before is confirmed by the peer (reliable) or has left (unreliable).
+  virtual bool flushed () const = 0;
+  // Both directions end now; what is unsent is dropped.
+  virtual void close () = 0;
+  virtual ChannelStats stats () const = 0;
+};
+
+using SessionId = std::array<std::uint8_t, 16>;
+
+struct SessionConfig {
+  SessionId id{};
+  std::uint64_t epoch = 1;
+  std::uint64_t max_message_bytes = 16 * 1024 * 1024;  // of what we receive
+  std::size_t max_channels = 1024;
+};
+
+class Session {
+ public:
+  class Observer {
+   public:
+    virtual ~Observer () = default;
+    // Both hellos are in; messages flow.
+    virtual void session_established () = 0;
+    virtual void session_channel_opened (Channel &channel) = 0;  // by the peer, first time
+    virtual void session_message (Channel &channel, Message message) = 0;
+    virtual void session_end_of_stream (Channel &channel) = 0;  // the peer finished its direction
+    virtual void session_released (Channel &channel) = 0;  // buffered_bytes went down: room again
+    virtual void session_channel_closed (Channel &channel, const Status &reason) = 0;  // then gone
+    // The transport under it ended; the session and its channels stay until it is destroyed.
+    virtual void session_detached (const Error &error, bool by_peer, std::uint64_t code) = 0;
+  };
+
+  static std::unique_ptr<Session> create (const SessionConfig &config, Observer &observer);
+  virtual ~Session () = default;
+
+  // Goes on over this transport, which the session does not own and which must be ready or about
+  // to become so: hellos are exchanged, then what the peer has not confirmed is sent again.
+  virtual void attach (Transport &transport) = 0;
+  virtual void detach () = 0;
+  virtual bool established () const = 0;
+  virtual const SessionConfig &config () const = 0;
+
+  // The existing channel of that name when the peer opened it before (or we did).
+  virtual Result<Channel *> open_channel (const std::string &name,
+                                          const ChannelOptions &options) = 0;
+  virtual std::vector<Channel *> channels () const = 0;
+};
+
+}  // namespace p2p

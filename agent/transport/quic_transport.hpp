@@ -1,0 +1,33 @@
+// QUIC (RFC 9000) with TLS 1.3, mutual authentication by pinned certificates, ALPN "p2p/1", over a
+// Path. The only file that knows ngtcp2 is quic_transport.cpp. Core thread only.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "path/path.hpp"
+#include "transport/identity.hpp"
+#include "transport/transport.hpp"
+
+namespace p2p {
+
+enum class CongestionControl { bbr, cubic };
+
+struct QuicConfig {
+  bool client = false;
+  std::shared_ptr<Identity> identity;
+  std::string peer_fingerprint;  // normalized; the handshake fails on any other certificate
+  CongestionControl congestion_control = CongestionControl::bbr;
+  std::uint64_t max_stream_window_bytes = 16 * 1024 * 1024;  // auto-tuned up to it
+  std::uint64_t max_connection_window_bytes = 24 * 1024 * 1024;
+  std::uint32_t max_streams = 256;  // that the peer may have open at once
+  TimeUs handshake_timeout_us = 10 * kSecond;
+  TimeUs idle_timeout_us = 30 * kSecond;
+  TimeUs keep_alive_us = 10 * kSecond;
+};
+
+// A client starts its handshake at once; a server waits for the client's first packet. The path's
+// receiver is taken over and given back (set to nullptr) at destruction. Wrong certificate:
+// transport_closed with P2P_ERROR_NOT_AUTHORIZED on both sides.
+std::unique_ptr<Transport> make_quic_transport (const QuicConfig &config, Path &path);
+
+}  // namespace p2p

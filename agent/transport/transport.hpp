@@ -1,0 +1,75 @@
+// One encrypted, authenticated connection over a path: ordered byte streams and datagrams. What
+// the session needs of QUIC, and nothing that is QUIC's alone. Core thread only.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "base/error.hpp"
+#include "base/ptr.hpp"
+#include "base/scheduler.hpp"
+
+namespace p2p {
+
+using StreamId = std::int64_t;
+
+struct TransportStats {
+  std::uint64_t bytes_sent = 0, bytes_received = 0;  // UDP payload
+  std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0;
+  std::uint64_t datagrams_dropped = 0;  // QUIC datagrams that found the send queue full
+  TimeUs smoothed_rtt_us = 0, min_rtt_us = 0, handshake_us = 0;
+  std::uint64_t congestion_window_bytes = 0, bytes_in_flight = 0;
+  std::size_t packet_bytes = 0;  // size of a full packet in use
+  std::string cipher, congestion_control;
+};
+
+class Transport {
+ public:
+  class Observer {
+   public:
+    virtual ~Observer () = default;
+    // The handshake is complete on this side and the peer's certificate is the expected one.
+    virtual void transport_ready () = 0;
+    virtual void transport_stream_opened (StreamId id) = 0;  // by the peer
+    // Bytes of a stream in order, valid only inside of the call. They count against the stream's
+    // receive window until consume() is called. `fin` may come with no bytes.
+    virtual void transport_stream_data (StreamId id, ByteView bytes, bool fin) = 0;
+    virtual void transport_stream_reset (StreamId id,
+                                         std::uint64_t code) = 0;  // peer gave up sending
+    virtual void transport_stream_stopped (StreamId id, std::uint64_t code) = 0;  // peer won't read
+    // `bytes` more of what was written have left into packets for the first time.
+    virtual void transport_stream_sent (StreamId id, std::size_t bytes) = 0;
+    virtual void transport_stream_closed (StreamId id) = 0;  // both directions are done
+    virtual void transport_streams_available () = 0;         // open_stream() may work again
+    virtual void transport_datagram (ByteView bytes) = 0;
+    virtual void transport_datagram_acked (std::uint64_t tag) = 0;
+    virtual void transport_datagram_lost (std::uint64_t tag) = 0;
+    // The last call of all. `by_peer` with code 0 is an orderly close.
+    virtual void transport_closed (const Error &error, bool by_peer, std::uint64_t code) = 0;
+  };
+
+  virtual ~Transport () = default;
+  virtual void set_observer (Observer *observer) = 0;
+  virtual Scheduler &scheduler () = 0;
+  virtual bool is_client () const = 0;
+
+  // None of these calls the observer from inside, but close() and destruction end its calls.
+  // Bidirectional stream; P2P_ERROR_WOULD_BLOCK while the peer allows no more of them.
+  virtual Result<StreamId> open_stream () = 0;
+  // Queues `bytes` by reference until the peer's stack acknowledged them. Never refuses: the
+  // session bounds what it queues by unsent_bytes() and its own accounting.
+  virtual void write (StreamId id, const Ref<GBytes> &bytes, bool fin) = 0;
+  virtual std::size_t unsent_bytes (StreamId id) const = 0;
+  virtual void consume (StreamId id, std::size_t bytes) = 0;  // opens the receive window again
+  virtual void reset (StreamId id, std::uint64_t code) = 0;   // gives up sending
+  virtual void stop (StreamId id, std::uint64_t code) = 0;    // asks the peer to stop sending
+  // Sends one datagram of `head` + `body` when the congestion window allows; false when the queue
+  // is full (dropped and counted). `tag` comes back in acked or lost.
+  virtual bool send_datagram (ByteView head, ByteView body, std::uint64_t tag) = 0;
+  virtual std::size_t max_datagram_payload_bytes () const = 0;  // 0 before ready
+  // Sends CONNECTION_CLOSE; no observer call follows. Code 0 is an orderly end.
+  virtual void close (std::uint64_t code, const std::string &reason) = 0;
+  virtual TransportStats stats () const = 0;
+};
+
+}  // namespace p2p
