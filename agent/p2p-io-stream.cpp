@@ -16,7 +16,6 @@ namespace {
 
 // Small enough to share a connection fairly, large enough that its header does not count.
 constexpr gsize kChunkBytes = 64 * 1024;
-constexpr gsize kChunkOverheadBytes = 1024;  // above what a queue counts for a message by itself
 
 using ReadyFunc = bool (*) (GObject *stream);
 
@@ -305,7 +304,7 @@ output_ready (GObject *stream) {
   // Ready for a whole chunk: never says yes where the port would say no.
   const std::uint64_t waiting = port.waiting_bytes ();
   return !port.is_open () || waiting == 0 ||
-         waiting + kChunkBytes + kChunkOverheadBytes <= port.options ().max_buffered_bytes;
+         waiting + kChunkBytes + p2p::kMessageOverheadBytes <= port.options ().max_buffered_bytes;
 }
 
 static gboolean
