@@ -77,6 +77,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   void later (Work work);
   void warn (Error warning);
   Status gather (const NameLookup::Answers &answers);
+  bool has_socket () const;
   void gathering_failed (const Error &error);
   bool use_turn_servers (const NameLookup::Answers &answers);
   void use_stun_server (const NameLookup::Answers &answers);
@@ -169,7 +170,7 @@ NiceIceTransport::gather (const NameLookup::Answers &answers) {
       nice_agent_add_local_address (agent, &address);
   }
   g_debug ("ice: gathering on %zu addresses", addresses_.chosen.size ());
-  if (nice_agent_gather_candidates (agent, nice_.stream ())) return {};
+  if (nice_agent_gather_candidates (agent, nice_.stream ()) && has_socket ()) return {};
   std::string message = "No socket could be bound to " + addresses_.chosen.front ();
   if (addresses_.chosen.size () > 1) message += " or any other local address";
   if (config_.port_min != 0)
@@ -177,6 +178,20 @@ NiceIceTransport::gather (const NameLookup::Answers &answers) {
                std::to_string (config_.port_max);
   return Error{P2P_ERROR_UNREACHABLE,
                message + "; check that the addresses are this machine's and the ports are free."};
+}
+
+// libnice is content with active TCP candidates, which have no socket yet.
+bool
+NiceIceTransport::has_socket () const {
+  GSList *candidates =
+      nice_agent_get_local_candidates (nice_.agent (), nice_.stream (), kNiceComponent);
+  bool found = false;
+  for (GSList *item = candidates; item; item = item->next)
+    found = found || static_cast<NiceCandidate *> (item->data)->transport !=
+                         NICE_CANDIDATE_TRANSPORT_TCP_ACTIVE;
+  g_slist_free_full (
+      candidates, [] (gpointer one) { nice_candidate_free (static_cast<NiceCandidate *> (one)); });
+  return found;
 }
 
 void

@@ -1,9 +1,12 @@
 #include "ice/local_addresses.hpp"
 
 #include <arpa/inet.h>
+#include <gio/gio.h>
 #include <nice/interfaces.h>
 
 #include <algorithm>
+
+#include "base/ptr.hpp"
 
 namespace p2p {
 
@@ -88,6 +91,21 @@ choose_local_addresses (const std::vector<std::string> &all,
   return out;
 }
 
+namespace {
+
+bool
+is_bindable (const std::string &address) {
+  const auto where =
+      Ref<GSocketAddress>::adopt (g_inet_socket_address_new_from_string (address.c_str (), 0));
+  if (!where) return false;
+  const auto socket =
+      Ref<GSocket>::adopt (g_socket_new (g_socket_address_get_family (where.get ()),
+                                         G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, nullptr));
+  return socket && g_socket_bind (socket.get (), where.get (), FALSE, nullptr);
+}
+
+}  // namespace
+
 Result<LocalAddresses>
 find_local_addresses (const std::vector<std::string> &wanted) {
   std::vector<std::string> all;
@@ -95,7 +113,15 @@ find_local_addresses (const std::vector<std::string> &wanted) {
   for (GList *item = ips; item; item = item->next)
     all.emplace_back (static_cast<const char *> (item->data));
   g_list_free_full (ips, g_free);
-  return choose_local_addresses (all, wanted);
+  auto found = choose_local_addresses (all, wanted);
+  if (!found || wanted.empty ()) return found;
+  // libnice would not notice: an active TCP candidate is bound only when it connects.
+  for (const auto &address : found->chosen)
+    if (!is_bindable (address))
+      return Error{P2P_ERROR_UNREACHABLE, "The local address " + address +
+                                              " is not one of this machine's; name others, or none "
+                                              "to use all."};
+  return found;
 }
 
 }  // namespace p2p

@@ -150,7 +150,9 @@ TEST (IceCredentials, HaveLengthsAndCharacters) {
     const Status error = check_ice_credentials ({"abcd", bad});
     ASSERT_TRUE (error) << bad;
     EXPECT_NE (error->message.find ("pwd"), std::string::npos);
-    if (!bad.empty ()) EXPECT_EQ (error->message.find (bad), std::string::npos);
+    if (!bad.empty ()) {
+      EXPECT_EQ (error->message.find (bad), std::string::npos);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 // What a peer, a user or a name server may say wrongly never ends the process.
-#include <algorithm>
+#include <gio/gio.h>
+
 #include <random>
 
 #include "ice_fixture.hpp"
@@ -167,11 +168,43 @@ TEST (IceInput, AServerOfTheOtherFamilyIsAWarning) {
   });
 }
 
-TEST (IceInput, ABindFailureAfterTheNamesWereLookedUpIsReported) {
+// A port of 127.0.0.1 that is taken for UDP and for TCP.
+class TakenPort {
+ public:
+  TakenPort () {
+    udp_ = bound (G_SOCKET_TYPE_DATAGRAM, 0);
+    const auto address =
+        Ref<GSocketAddress>::adopt (g_socket_get_local_address (udp_.get (), nullptr));
+    number =
+        g_inet_socket_address_get_port (reinterpret_cast<GInetSocketAddress *> (address.get ()));
+    tcp_ = bound (G_SOCKET_TYPE_STREAM, number);
+    EXPECT_TRUE (g_socket_listen (tcp_.get (), nullptr));
+  }
+  std::uint16_t number = 0;
+
+ private:
+  static Ref<GSocket> bound (GSocketType type, std::uint16_t port) {
+    auto socket = Ref<GSocket>::adopt (
+        g_socket_new (G_SOCKET_FAMILY_IPV4, type, G_SOCKET_PROTOCOL_DEFAULT, nullptr));
+    const auto address =
+        Ref<GSocketAddress>::adopt (g_inet_socket_address_new_from_string ("127.0.0.1", port));
+    EXPECT_TRUE (g_socket_bind (socket.get (), address.get (), FALSE, nullptr));
+    return socket;
+  }
+  Ref<GSocket> udp_, tcp_;
+};
+
+TEST (IceInput, TakenPortsAreAnErrorAtOnceOrAfterTheNamesWereLookedUp) {
+  const TakenPort taken;
+  IceConfig config = loopback_config (true);
+  config.port_min = config.port_max = taken.number;
   IceEnd end;
   on_core ([&] {
-    IceConfig config = loopback_config (true);
-    config.local_addresses = {"203.0.113.77"};
+    const Status error = end.open (config);
+    ASSERT_TRUE (error);
+    EXPECT_EQ (error->code, P2P_ERROR_UNREACHABLE);
+    EXPECT_NE (error->message.find (std::to_string (taken.number)), std::string::npos);
+
     config.stun_servers = {{"127.0.0.1", 3478}};
     ASSERT_FALSE (end.open (config));
   });
@@ -179,7 +212,7 @@ TEST (IceInput, ABindFailureAfterTheNamesWereLookedUpIsReported) {
   on_core ([&] {
     EXPECT_EQ (end.gathering_done, 1U);
     ASSERT_EQ (end.warnings.size (), 1U);
-    EXPECT_NE (end.warnings[0].message.find ("203.0.113.77"), std::string::npos);
+    EXPECT_NE (end.warnings[0].message.find (std::to_string (taken.number)), std::string::npos);
   });
 }
 

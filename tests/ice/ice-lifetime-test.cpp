@@ -46,7 +46,9 @@ TEST (IceLifetime, CyclesOfGatheringLeaveNoDescriptorAndNoThread) {
     IceEnd end;
     on_core ([&] { ASSERT_FALSE (end.open (loopback_config (i % 2 == 0))); });
     // Every third one goes in the middle of it.
-    if (i % 3 != 0) ASSERT_TRUE (wait_until ([&] { return end.gathering_done > 0; }));
+    if (i % 3 != 0) {
+      ASSERT_TRUE (wait_until ([&] { return end.gathering_done > 0; }));
+    }
   }
   expect_back_to (descriptors, threads);
 }

@@ -44,6 +44,7 @@ class Coturn {
                           "--no-tls",
                           "--no-dtls",
                           "--simple-log",
+                          "--verbose",
                           pid.c_str (),
                           db.c_str (),
                           log.c_str (),
@@ -65,16 +66,20 @@ class Coturn {
   Coturn (const Coturn &) = delete;
   Coturn &operator= (const Coturn &) = delete;
 
+  // Until it answers a Binding request over UDP, which it serves last.
   bool wait_listening () const {
-    return process_ && wait_until ([this] {
-             GSocketClient *client = g_socket_client_new ();
-             GSocketConnection *connection =
-                 g_socket_client_connect_to_host (client, "127.0.0.1", port_, nullptr, nullptr);
-             const bool connected = connection != nullptr;
-             g_clear_object (&connection);
-             g_object_unref (client);
-             return connected;
-           });
+    if (!process_) return false;
+    const auto socket = Ref<GSocket>::adopt (g_socket_new (
+        G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, nullptr));
+    const auto server =
+        Ref<GSocketAddress>::adopt (g_inet_socket_address_new_from_string ("127.0.0.1", port_));
+    g_socket_set_blocking (socket.get (), FALSE);
+    const char request[20] = "\x00\x01\x00\x00\x21\x12\xa4\x42transaction";
+    return wait_until ([&] {
+      char answer[512];
+      g_socket_send_to (socket.get (), server.get (), request, sizeof request, nullptr, nullptr);
+      return g_socket_receive (socket.get (), answer, sizeof answer, nullptr, nullptr) > 0;
+    });
   }
   TurnServer server (TurnProtocol protocol) const {
     return {"127.0.0.1", port_, kUser, kPassword, protocol};
@@ -168,8 +173,8 @@ TEST_P (IceRelay, AWrongPasswordEndsTheGatheringWithoutARelay) {
 }
 
 INSTANTIATE_TEST_SUITE_P (Coturn, IceRelay, testing::Values (TurnProtocol::udp, TurnProtocol::tcp),
-                          [] (const testing::TestParamInfo<TurnProtocol> &info) {
-                            return info.param == TurnProtocol::udp ? "Udp" : "Tcp";
+                          [] (const testing::TestParamInfo<TurnProtocol> &row) {
+                            return row.param == TurnProtocol::udp ? "Udp" : "Tcp";
                           });
 
 TEST (IceStun, TheSameServerAnswersBindingRequests) {
