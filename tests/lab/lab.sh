@@ -1,7 +1,7 @@
 # What the laboratory's tests share; sourced, not run.
 #
-# Each test runs in mount and pid namespaces of its own (and a user namespace when not root), so
-# that several may run side by side and nothing is left behind, however a test ends.
+# Each test runs in mount, network and pid namespaces of its own (and a user namespace when not
+# root), so that several may run side by side and nothing is left behind, however a test ends.
 
 lab_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lab_build=${P2P_BUILD_DIR:-$lab_here/../../build}
@@ -23,7 +23,7 @@ lab_fail() {
 # lab_enter "$@": starts the calling script again inside of its own namespaces. Returns there.
 lab_enter() {
   if [ -z "${LAB_INSIDE:-}" ]; then
-    local options=(--mount --pid --fork --kill-child) tool
+    local options=(--mount --net --pid --fork --kill-child) tool
     for tool in unshare ip nft sysctl; do
       command -v $tool >/dev/null || lab_skip "$tool is not installed"
     done
@@ -35,6 +35,8 @@ lab_enter() {
   # `ip netns` keeps its names in /run/netns; this one goes with the mount namespace.
   mount -t tmpfs tmpfs /run 2>/dev/null || lab_skip "this machine lets the caller mount nothing"
   mkdir /run/netns
+  # LeakSanitizer looks for its own threads there.
+  mount -t proc proc /proc 2>/dev/null || lab_skip "this machine lets the caller mount no /proc"
   lab_dir=$(mktemp -d)
   export LAB_STATE=$lab_dir/natlab HOME=$lab_dir
   export XDG_RUNTIME_DIR=$lab_dir/run XDG_CACHE_HOME=$lab_dir/cache
