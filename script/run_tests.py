@@ -58,11 +58,11 @@ def last_line(text):
     return lines[-1] if lines else ""
 
 
-def skip_reason(element, text):
-    reason = (element.get("message") or element.text or text or "").strip()
+def skip_reason(element):
+    reason = element.get("message") or element.text or ""
     # GoogleTest puts `file:line` before what the test said.
     lines = [line.strip() for line in reason.splitlines() if line.strip()]
-    if len(lines) > 1 and lines[0].rpartition(":")[2].isdigit():
+    if lines and lines[0].rpartition(":")[2].isdigit():
         lines = lines[1:]
     return " ".join(lines)
 
@@ -88,7 +88,7 @@ def count_gtest(tally, name, result, report):
             tally.skip(case_name, "disabled in the source")
         elif skipped is not None or case.get("result") == "skipped":
             ran += 1
-            reason = skip_reason(skipped, "") if skipped is not None else ""
+            reason = skip_reason(skipped) if skipped is not None else ""
             if reason:
                 tally.skip(case_name, reason)
             else:
