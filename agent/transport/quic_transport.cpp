@@ -188,6 +188,8 @@ class QuicTransport final : public Transport, private Path::Receiver {
   ngtcp2_ssize write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried);
   ngtcp2_ssize write_stream (std::uint8_t *dest, std::size_t limit, bool &tried);
   ngtcp2_ssize write_anchor (std::uint8_t *dest, std::size_t limit);
+  bool peer_stopped (StreamId id);
+  void stopped_by_peer (StreamId id, Stream &stream);
   void schedule (StreamId id, Stream &stream);
   void give_up (StreamId id, std::uint64_t code, bool writing);
   void apply (const GiveUp &request);
@@ -388,17 +390,9 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
   };
   callbacks.stream_reset = [] (ngtcp2_conn *, std::int64_t id, std::uint64_t, std::uint64_t code,
                                void *user_data, void *) {
-    self (user_data).events_.push_back ({Event::reset, id, code});
-    return 0;
-  };
-  callbacks.stream_stop_sending = [] (ngtcp2_conn *, std::int64_t id, std::uint64_t code,
-                                      void *user_data, void *) {
     QuicTransport &t = self (user_data);
-    if (Stream *stream = t.find (id)) {
-      stream->write_ended = true;
-      stream->queue.drop_unsent ();
-    }
-    t.events_.push_back ({Event::stopped, id, code});
+    // A stream that was reset before anything else of it came is none to the observer.
+    if (t.find (id)) t.events_.push_back ({Event::reset, id, code});
     return 0;
   };
   callbacks.stream_close = [] (ngtcp2_conn *conn, std::uint32_t, std::int64_t id, std::uint64_t,
@@ -545,7 +539,11 @@ QuicTransport::flush () {
 
 void
 QuicTransport::write_packets () {
-  for (const StreamId id : parked_) turns_.push_back (id);
+  for (const StreamId id : parked_) {
+    Stream *stream = find (id);
+    if (stream && peer_stopped (id)) stopped_by_peer (id, *stream);
+    turns_.push_back (id);
+  }
   parked_.clear ();
   const Inside inside (inside_);
   for (int round = 0; round < kMaxRoundsPerFlush; ++round) {
@@ -648,9 +646,11 @@ QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &trie
     if (next.bytes.size () <= max_datagram_payload_bytes ()) {
       ngtcp2_pkt_info info;
       const ngtcp2_vec vector = {next.bytes.data (), next.bytes.size ()};
-      n = ngtcp2_conn_writev_datagram (conn_.get (), nullptr, &info, dest, limit, &accepted,
-                                       NGTCP2_WRITE_DATAGRAM_FLAG_NONE, next.tag, &vector, 1,
-                                       now_ns ());
+      n = ngtcp2_conn_writev_datagram (
+          conn_.get (), nullptr, &info, dest, limit, &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_NONE,
+          next.tag, &vector,
+          next.bytes.empty () ? 0 : 1,  // an empty vector would be an assertion
+          now_ns ());
     }
     // The packets may have become smaller since it was queued.
     const bool too_large = n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE;
@@ -728,8 +728,7 @@ QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried)
       continue;
     }
     if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) {
-      stream->write_ended = true;
-      stream->queue.drop_unsent ();
+      stopped_by_peer (id, *stream);
       continue;
     }
     tried = true;
@@ -748,6 +747,26 @@ QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried)
     return n;
   }
   return 0;
+}
+
+// ngtcp2 0.12 has no callback for a received STOP_SENDING, but refuses to write afterwards. A
+// length that no stream can have is refused as well, after that check and before anything is done.
+bool
+QuicTransport::peer_stopped (StreamId id) {
+  if constexpr (sizeof (std::size_t) < sizeof (std::uint64_t)) return false;
+  ngtcp2_pkt_info info;
+  const ngtcp2_vec impossible = {nullptr, SIZE_MAX};
+  return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, buffer_.data (), 0, nullptr,
+                                    NGTCP2_WRITE_STREAM_FLAG_NONE, id, &impossible, 1,
+                                    now_ns ()) == NGTCP2_ERR_STREAM_SHUT_WR;
+}
+
+void
+QuicTransport::stopped_by_peer (StreamId id, Stream &stream) {
+  if (stream.write_ended) return;
+  stream.write_ended = true;
+  stream.queue.drop_unsent ();
+  events_.push_back ({Event::stopped, id, 0});
 }
 
 Result<StreamId>
