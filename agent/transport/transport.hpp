@@ -36,7 +36,8 @@ class Transport {
     virtual void transport_stream_data (StreamId id, ByteView bytes, bool fin) = 0;
     virtual void transport_stream_reset (StreamId id,
                                          std::uint64_t code) = 0;  // peer gave up sending
-    virtual void transport_stream_stopped (StreamId id, std::uint64_t code) = 0;  // peer won't read
+    // The peer won't read; noticed with the next bytes to send. `code` is 0 where QUIC hides it.
+    virtual void transport_stream_stopped (StreamId id, std::uint64_t code) = 0;
     // `bytes` more of what was written have left into packets for the first time.
     virtual void transport_stream_sent (StreamId id, std::size_t bytes) = 0;
     virtual void transport_stream_closed (StreamId id) = 0;  // both directions are done
