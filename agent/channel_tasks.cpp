@@ -6,7 +6,9 @@
 
 namespace p2p {
 
-ChannelTasks::~ChannelTasks () { port_->set_activity ({}); }
+ChannelTasks::~ChannelTasks () {
+  port_->set_activity ({});
+}
 
 std::shared_ptr<PendingTask>
 ChannelTasks::pend (Ref<GTask> task) {

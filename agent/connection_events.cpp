@@ -104,9 +104,8 @@ ConnectionEvents::connection_changed (const ConnectionSnapshot &now) {
     reason_ = now.reason;
     status = outcome ();
     const auto first_done =
-        std::stable_partition (waiters_.begin (), waiters_.end (), [this] (const Waiter &waiter) {
-          return !reached (waiter.until);
-        });
+        std::stable_partition (waiters_.begin (), waiters_.end (),
+                               [this] (const Waiter &waiter) { return !reached (waiter.until); });
     done.assign (first_done, waiters_.end ());
     waiters_.erase (first_done, waiters_.end ());
     changed_.notify_all ();

@@ -10,8 +10,8 @@
 
 #include "core/connection_core.hpp"
 #include "facade.hpp"
-#include "pending_task.hpp"
 #include "p2p/p2p-types.h"
+#include "pending_task.hpp"
 
 namespace p2p {
 

@@ -30,9 +30,7 @@ class Dictionary {
   void add_known (const char *key, const std::string &value) {
     if (!value.empty ()) add (key, value);
   }
-  void add_count (const char *key, std::uint64_t value) {
-    add (key, g_variant_new_uint64 (value));
-  }
+  void add_count (const char *key, std::uint64_t value) { add (key, g_variant_new_uint64 (value)); }
   void add_span (const char *key, std::int64_t value) { add (key, g_variant_new_int64 (value)); }
   GVariant *end () { return g_variant_ref_sink (g_variant_builder_end (&builder_)); }
 

@@ -209,8 +209,8 @@ class ObjectAttempt final : public PathSource::Attempt {
     const std::unique_ptr<std::shared_ptr<Core>> box (static_cast<std::shared_ptr<Core> *> (data));
     const std::shared_ptr<Core> core = *box;
     GError *raw = nullptr;
-    auto object = Ref<P2pPath>::adopt (
-        p2p_path_factory_open_finish (core->factory.get (), result, &raw));
+    auto object =
+        Ref<P2pPath>::adopt (p2p_path_factory_open_finish (core->factory.get (), result, &raw));
     const UniqueError error (raw);
     if (!object) {
       const Error reason{P2P_ERROR_UNREACHABLE,

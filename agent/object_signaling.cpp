@@ -123,8 +123,7 @@ ObjectSignaling::Link::on_state (P2pSignaling *, P2pSignalingState state, const 
 }
 
 void
-ObjectSignaling::Link::on_peer (P2pSignaling *, const char *peer, gboolean present,
-                                gpointer data) {
+ObjectSignaling::Link::on_peer (P2pSignaling *, const char *peer, gboolean present, gpointer data) {
   const auto link = from (data);
   if (!link) return;
   link->to_core ([peer = std::string (peer), present] (Link &l) {

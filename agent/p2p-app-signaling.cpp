@@ -114,8 +114,8 @@ p2p_app_signaling_receive (P2pAppSignaling *self, const char *peer, GBytes *mess
  * @peer: the id of a peer
  * @present: whether messages reach it
  *
- * For applications that know who is there: messages for a peer that is not wait until it comes. From
- * any thread.
+ * For applications that know who is there: messages for a peer that is not wait until it comes.
+ * From any thread.
  *
  * Since: 1.0
  */

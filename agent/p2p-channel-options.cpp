@@ -7,8 +7,8 @@
  * How a new channel treats its messages: reliable and ordered unless said otherwise, as in WebRTC
  * data channels (RFC 8831).
  *
- * At most one of the maximal lifetime and the maximal number of retransmits may be set; either makes
- * the channel unreliable. Both are checked by [method@P2p.Connection.open_channel].
+ * At most one of the maximal lifetime and the maximal number of retransmits may be set; either
+ * makes the channel unreliable. Both are checked by [method@P2p.Connection.open_channel].
  *
  * Not thread-safe: set it up in one thread, then hand it over.
  *
@@ -142,7 +142,8 @@ p2p_channel_options_get_max_packet_lifetime (const P2pChannelOptions *options) {
 /**
  * p2p_channel_options_set_max_retransmits:
  * @options: options
- * @max_retransmits: how often a message is sent again after it was lost; -1 for as often as it takes
+ * @max_retransmits: how often a message is sent again after it was lost; -1 for as often as it
+ * takes
  *
  * Makes the channel unreliable: 0 sends each message once.
  *

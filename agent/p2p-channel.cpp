@@ -139,9 +139,8 @@ p2p_channel_class_init (P2pChannelClass *klass) {
    *
    * Since: 1.0
    */
-  signals[SIGNAL_CLOSED] =
-      g_signal_new ("closed", P2P_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr, nullptr,
-                    G_TYPE_NONE, 0);
+  signals[SIGNAL_CLOSED] = g_signal_new ("closed", P2P_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, nullptr,
+                                         nullptr, nullptr, G_TYPE_NONE, 0);
 }
 
 P2pChannel *
@@ -618,7 +617,7 @@ p2p_channel_get_io_stream (P2pChannel *self) {
   g_return_val_if_fail (is_channel (self), nullptr);
   const std::lock_guard lock (self->priv->mutex);
   if (!self->priv->stream)
-    self->priv->stream = Ref<GIOStream>::adopt (
-        p2p::channel_stream_new (self->priv->port, self->priv->tasks));
+    self->priv->stream =
+        Ref<GIOStream>::adopt (p2p::channel_stream_new (self->priv->port, self->priv->tasks));
   return self->priv->stream.get ();
 }

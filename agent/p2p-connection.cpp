@@ -14,9 +14,9 @@ using p2p::Ref;
 namespace {
 
 struct Private {
-  std::shared_ptr<ConnectionCore> core;      // set once
-  std::shared_ptr<ConnectionEvents> events;  // set once
-  Ref<GListStore> channels;                  // changes in the context only
+  std::shared_ptr<ConnectionCore> core;                       // set once
+  std::shared_ptr<ConnectionEvents> events;                   // set once
+  Ref<GListStore> channels;                                   // changes in the context only
   P2pConnectionState told = P2P_CONNECTION_STATE_CONNECTING;  // last state-changed; context only
   std::string told_reason;                                    // context only
   std::mutex mutex;
@@ -181,9 +181,9 @@ install_properties (GObjectClass *klass) {
    *
    * Since: 1.0
    */
-  properties[PROP_AUTHENTICATION] = g_param_spec_enum (
-      "authentication", "Authentication", "How the peer has proved who it is",
-      P2P_TYPE_AUTHENTICATION, P2P_AUTHENTICATION_SIGNALING, p2p::kReadOnly);
+  properties[PROP_AUTHENTICATION] =
+      g_param_spec_enum ("authentication", "Authentication", "How the peer has proved who it is",
+                         P2P_TYPE_AUTHENTICATION, P2P_AUTHENTICATION_SIGNALING, p2p::kReadOnly);
   /**
    * P2pConnection:peer-fingerprint:
    *
@@ -201,9 +201,8 @@ install_properties (GObjectClass *klass) {
    *
    * Since: 1.0
    */
-  properties[PROP_STATS] =
-      g_param_spec_variant ("stats", "Stats", "Figures of the connection", G_VARIANT_TYPE_VARDICT,
-                            nullptr, p2p::kReadOnly);
+  properties[PROP_STATS] = g_param_spec_variant ("stats", "Stats", "Figures of the connection",
+                                                 G_VARIANT_TYPE_VARDICT, nullptr, p2p::kReadOnly);
   /**
    * P2pConnection:local-config:
    *
@@ -275,9 +274,8 @@ install_signals () {
    *
    * Since: 1.0
    */
-  signals[SIGNAL_WARNING] =
-      g_signal_new ("warning", P2P_TYPE_CONNECTION, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr,
-                    nullptr, G_TYPE_NONE, 1, G_TYPE_ERROR);
+  signals[SIGNAL_WARNING] = g_signal_new ("warning", P2P_TYPE_CONNECTION, G_SIGNAL_RUN_LAST, 0,
+                                          nullptr, nullptr, nullptr, G_TYPE_NONE, 1, G_TYPE_ERROR);
 }
 
 static void
@@ -450,7 +448,8 @@ p2p_connection_dup_state_reason (P2pConnection *self) {
  *
  * Why the connection was removed.
  *
- * Returns: (transfer full) (nullable): the error, or %NULL while it lives and after an orderly close
+ * Returns: (transfer full) (nullable): the error, or %NULL while it lives and after an orderly
+ * close
  *
  * Since: 1.0
  */
@@ -509,9 +508,9 @@ p2p_connection_dup_peer_fingerprint (P2pConnection *self) {
  *   malformed, not authentic or untimely
  * - `path-attempts` (as): one sentence for each path that was tried
  *
- * And once they are known: `peer-fingerprint` (s), `cipher` (s), `congestion-control` (s), `path-kind`
- * (s: "ice", "memory" or the name of a factory), `local-candidate`, `remote-candidate` (s),
- * `relayed` (b).
+ * And once they are known: `peer-fingerprint` (s), `cipher` (s), `congestion-control` (s),
+ * `path-kind` (s: "ice", "memory" or the name of a factory), `local-candidate`, `remote-candidate`
+ * (s), `relayed` (b).
  *
  * Returns: (transfer full): an `a{sv}`
  *
@@ -634,8 +633,8 @@ p2p_connection_wait_connected (P2pConnection *self, GCancellable *cancellable, G
  * @name: a name of 1 to 255 bytes of UTF-8, unique in the connection
  * @options: (nullable): %NULL is a reliable, ordered channel
  *
- * Opens the channel of that name, or finds it when either side has opened it before; its options are
- * those of the side that was first. It can be used at once, before the connection is up.
+ * Opens the channel of that name, or finds it when either side has opened it before; its options
+ * are those of the side that was first. It can be used at once, before the connection is up.
  *
  * Returns: (transfer full): the channel, or %NULL with an error
  *

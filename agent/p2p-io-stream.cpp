@@ -26,7 +26,7 @@ struct ReadySource {
     std::shared_ptr<ChannelTasks> tasks;
     Ref<GObject> stream;
     ReadyFunc ready;
-  } *content;
+  } * content;
 };
 
 gboolean
@@ -230,8 +230,8 @@ p2p_channel_input_is_readable (GPollableInputStream *stream) {
 
 static GSource *
 p2p_channel_input_create_source (GPollableInputStream *stream, GCancellable *cancellable) {
-  return pollable_source (G_OBJECT (stream), as<P2pChannelInput> (stream)->priv->tasks,
-                          input_ready, cancellable);
+  return pollable_source (G_OBJECT (stream), as<P2pChannelInput> (stream)->priv->tasks, input_ready,
+                          cancellable);
 }
 
 static void

@@ -16,7 +16,8 @@ GParamSpec *properties[N_PROPERTIES];
  * P2pLocalSignaling:
  *
  * Signaling between processes of one user on one machine, with no server: the first process hosts
- * the meeting point, on a Unix socket that only the user can reach; when it goes, another takes over.
+ * the meeting point, on a Unix socket that only the user can reach; when it goes, another takes
+ * over.
  *
  * Since: 1.0
  */
@@ -95,9 +96,9 @@ p2p_local_signaling_class_init (P2pLocalSignalingClass *klass) {
    *
    * Since: 1.0
    */
-  properties[PROP_SOCKET_PATH] = g_param_spec_string (
-      "socket-path", "Socket path", "Path of the meeting point's socket", nullptr,
-      p2p::kConstructOnly);
+  properties[PROP_SOCKET_PATH] =
+      g_param_spec_string ("socket-path", "Socket path", "Path of the meeting point's socket",
+                           nullptr, p2p::kConstructOnly);
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);
 }
 
@@ -108,7 +109,8 @@ p2p::local_signaling_spec (P2pLocalSignaling *self) {
 
 /**
  * p2p_local_signaling_new:
- * @socket_path: (nullable): absolute path of the socket; %NULL is one in the user's runtime directory
+ * @socket_path: (nullable): absolute path of the socket; %NULL is one in the user's runtime
+ * directory
  *
  * Signaling on this machine, for one agent.
  *

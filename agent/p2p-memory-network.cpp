@@ -74,10 +74,9 @@ static void
 p2p_memory_network_open_async (P2pPathFactory *factory, const char *, const char *, gboolean,
                                GCancellable *, GAsyncReadyCallback callback, gpointer user_data) {
   // Agents reach the network directly, on the library's thread.
-  g_task_report_new_error (factory, callback, user_data,
-                           reinterpret_cast<gpointer> (p2p_memory_network_open_async), P2P_ERROR,
-                           P2P_ERROR_FAILED,
-                           "A memory network joins agents only; add it to two of them.");
+  g_task_report_new_error (
+      factory, callback, user_data, reinterpret_cast<gpointer> (p2p_memory_network_open_async),
+      P2P_ERROR, P2P_ERROR_FAILED, "A memory network joins agents only; add it to two of them.");
 }
 
 static void
@@ -96,8 +95,7 @@ p2p_memory_network_constructed (GObject *object) {
   G_OBJECT_CLASS (p2p_memory_network_parent_class)->constructed (object);
   Private &priv = *P2P_MEMORY_NETWORK (object)->priv;
   priv.network = std::make_shared<MemoryNetwork> (
-      priv.seed,
-      priv.is_virtual ? MemoryNetwork::Clock::virtual_ : MemoryNetwork::Clock::real);
+      priv.seed, priv.is_virtual ? MemoryNetwork::Clock::virtual_ : MemoryNetwork::Clock::real);
   p2p::core_loop ().post (
       [network = priv.network, options = priv.options] { network->set_options (options); });
 }
@@ -226,8 +224,8 @@ p2p_memory_network_class_init (P2pMemoryNetworkClass *klass) {
    *
    * Since: 1.0
    */
-  properties[PROP_VIRTUAL] = g_param_spec_boolean (
-      "virtual", "Virtual", "On a clock of its own", FALSE, p2p::kConstructOnly);
+  properties[PROP_VIRTUAL] = g_param_spec_boolean ("virtual", "Virtual", "On a clock of its own",
+                                                   FALSE, p2p::kConstructOnly);
   /**
    * P2pMemoryNetwork:loss:
    *
@@ -282,9 +280,8 @@ p2p_memory_network_class_init (P2pMemoryNetworkClass *klass) {
    *
    * Since: 1.0
    */
-  properties[PROP_RATE_KBPS] =
-      g_param_spec_uint ("rate-kbps", "Rate", "Rate in kbit/s, 0 for no limit", 0, G_MAXUINT, 0,
-                         p2p::kReadWrite);
+  properties[PROP_RATE_KBPS] = g_param_spec_uint (
+      "rate-kbps", "Rate", "Rate in kbit/s, 0 for no limit", 0, G_MAXUINT, 0, p2p::kReadWrite);
   /**
    * P2pMemoryNetwork:down:
    *
@@ -292,8 +289,8 @@ p2p_memory_network_class_init (P2pMemoryNetworkClass *klass) {
    *
    * Since: 1.0
    */
-  properties[PROP_DOWN] = g_param_spec_boolean ("down", "Down", "Every datagram vanishes", FALSE,
-                                                p2p::kReadWrite);
+  properties[PROP_DOWN] =
+      g_param_spec_boolean ("down", "Down", "Every datagram vanishes", FALSE, p2p::kReadWrite);
   /**
    * P2pMemoryNetwork:stats:
    *
@@ -356,8 +353,7 @@ p2p_memory_network_new_virtual (guint64 seed) {
 void
 p2p_memory_network_advance (P2pMemoryNetwork *self, guint span_ms) {
   g_return_if_fail (P2P_IS_MEMORY_NETWORK (self) && self->priv->is_virtual);
-  p2p::core_loop ().run_sync (
-      [&] { self->priv->network->advance (span_ms * p2p::kMillisecond); });
+  p2p::core_loop ().run_sync ([&] { self->priv->network->advance (span_ms * p2p::kMillisecond); });
 }
 
 /**

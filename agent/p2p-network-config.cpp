@@ -55,8 +55,8 @@ p2p_network_config_unref (P2pNetworkConfig *config) {
  * p2p_network_config_new_from_string:
  * @text: what [method@P2p.NetworkConfig.to_string] of the peer's configuration gave
  *
- * Reads a configuration. Text that is malformed is %P2P_ERROR_INVALID_ARGUMENT and the message names
- * the field; fields that are not known are skipped.
+ * Reads a configuration. Text that is malformed is %P2P_ERROR_INVALID_ARGUMENT and the message
+ * names the field; fields that are not known are skipped.
  *
  * Returns: (transfer full): the configuration, or %NULL with an error
  *

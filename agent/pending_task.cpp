@@ -17,8 +17,7 @@ void
 finish_task (Ref<GTask> task, PendingTask::Finish finish) {
   // The last reference to the task, and with it to the object, must go in the caller's context.
   GMainContext *context = g_task_get_context (task.get ());
-  post (context,
-        [task = std::move (task), finish = std::move (finish)] { finish (task.get ()); });
+  post (context, [task = std::move (task), finish = std::move (finish)] { finish (task.get ()); });
 }
 
 void
@@ -51,9 +50,8 @@ PendingTask::create (Ref<GTask> task, std::function<void ()> cancelled) {
       return G_SOURCE_REMOVE;
     };
     const GCancellableSourceFunc function = on_cancel;
-    g_source_set_callback (
-        self->cancel_source_.get (), G_SOURCE_FUNC (function), new Weak (self),
-        [] (gpointer data) { delete static_cast<Weak *> (data); });
+    g_source_set_callback (self->cancel_source_.get (), G_SOURCE_FUNC (function), new Weak (self),
+                           [] (gpointer data) { delete static_cast<Weak *> (data); });
     g_source_attach (self->cancel_source_.get (), context);
   }
   return self;

@@ -32,9 +32,9 @@ class PendingTask : public std::enable_shared_from_this<PendingTask> {
   void end (std::unique_lock<std::mutex> &lock, Finish finish);
 
   mutable std::mutex mutex_;
-  State state_ = State::waiting;       // guarded by mutex_
-  Ref<GTask> task_;                    // guarded by mutex_
-  UniqueSource cancel_source_;         // guarded by mutex_
+  State state_ = State::waiting;  // guarded by mutex_
+  Ref<GTask> task_;               // guarded by mutex_
+  UniqueSource cancel_source_;    // guarded by mutex_
   const std::function<void ()> cancelled_;
 };
 
