@@ -16,8 +16,6 @@ namespace p2p {
 constexpr std::size_t kMaxUnsentBytes = 1024 * 1024;
 // Message streams of one channel at once; the peer's limit is for all of its channels together.
 constexpr std::size_t kMaxMessageStreams = 64;
-// What a queued message costs beside its bytes, so that empty messages fill a queue, too.
-constexpr std::uint64_t kMessageOverheadBytes = 128;
 
 inline ByteView
 view_of (const Ref<GBytes> &bytes) {

@@ -40,7 +40,7 @@ constexpr std::size_t kMaxChannelNameBytes = 255;
 
 // What a message counts in every bounded queue: its bytes, and something for itself, so that
 // empty messages have a bound as well.
-constexpr std::uint64_t kMessageOverheadBytes = 64;
+constexpr std::uint64_t kMessageOverheadBytes = 128;
 inline std::uint64_t
 message_cost (const Message &message)
 {

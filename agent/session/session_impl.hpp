@@ -69,6 +69,7 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   void attach (Transport &transport) override;
   void detach () override;
   bool established () const override { return established_; }
+  std::uint64_t peer_max_message_bytes () const override { return peer_max_message_bytes_; }
   const SessionConfig &config () const override { return config_; }
   Result<Channel *> open_channel (const std::string &name, const ChannelOptions &options) override;
   std::vector<Channel *> channels () const override;
