@@ -31,7 +31,7 @@ struct BrokerConfig {
   std::size_t max_asks_per_id = 256;
   std::size_t max_memory_bytes = 256 * 1024 * 1024;
   std::size_t max_unacked_bytes = 256 * 1024;  // a client above it is closed
-  Rate frames{100, 200};
+  Rate frames{100, 400};  // a client that comes back asks for all its peers at once
   Rate bytes{256 * 1024, 1024 * 1024};
   Rate registrations{2, 16};  // a signature costs as much CPU as hundreds of other frames
   Rate bad_frames{1, 16};     // a client that exceeds it is closed

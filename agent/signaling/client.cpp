@@ -11,6 +11,20 @@ constexpr std::size_t kMaxUnackedBytes = 1024 * 1024;
 // How long a peer that takes messages too slowly is left alone.
 constexpr TimeUs kResumeAfterUs = 2 * kSecond;
 constexpr std::uint32_t kMinHeartbeatS = 1, kMaxHeartbeatS = 120;
+constexpr std::size_t kMaxQuotedBytes = 200;
+
+// A server's text as part of a message of ours: not too long, and nothing that a terminal obeys.
+std::string
+quoted (std::string text) {
+  if (text.size () > kMaxQuotedBytes) {
+    std::size_t end = kMaxQuotedBytes;
+    while (end > 0 && (text[end] & 0xc0) == 0x80) --end;  // not in the middle of a character
+    text.resize (end);
+  }
+  for (char &c : text)
+    if (g_ascii_iscntrl (c)) c = ' ';
+  return "\"" + text + "\"";
+}
 
 }  // namespace
 
@@ -60,6 +74,8 @@ SignalingClient::open () {
 
 void
 SignalingClient::ask (const std::string &peer) {
+  // No peer of that name can ever be present.
+  if (peer != kAnyPeer && !valid_signal_id (peer)) return;
   if (asks_.insert (peer).second && state_ == State::registered) send_ask (FrameType::ask, peer);
 }
 
@@ -209,7 +225,7 @@ SignalingClient::on_message (const Frame &frame) {
 
 void
 SignalingClient::on_error (const Frame &frame) {
-  const std::string from = "\"" + frame.text.substr (0, 200) + "\" says " + carrier_->describe ();
+  const std::string from = quoted (frame.text) + " says " + carrier_->describe ();
   if (frame.code == "id-taken" || frame.code == "replaced") {
     refuse ({P2P_ERROR_ID_TAKEN,
              frame.code == "replaced"

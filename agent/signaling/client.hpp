@@ -45,7 +45,7 @@ struct ClientTiming {
 
 class SignalingClient final : public Signaling, private Carrier::Observer {
  public:
-  // Without a key no proof is given: `token` stands for this client instead.
+  // Without a key no proof is given; a random token stands for this client instead.
   SignalingClient (std::unique_ptr<Carrier> carrier, Scheduler &scheduler,
                    std::shared_ptr<const SigningKey> key, const ClientTiming &timing);
   ~SignalingClient () override;

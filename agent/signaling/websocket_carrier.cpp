@@ -137,7 +137,7 @@ WebSocketCarrier::on_message (SoupWebsocketDataType type, GBytes *message) {
 void
 WebSocketCarrier::on_closed () {
   const char *text = soup_websocket_connection_get_close_data (connection_.get ());
-  const std::string why = text && *text ? ": \"" + std::string (text).substr (0, 123) + "\"" : "";
+  const std::string why = text && *text ? ": \"" + std::string (text) + "\"" : "";
   end ({P2P_ERROR_SIGNALING, "Lost " + describe () + why + "; it is tried again."});
 }
 

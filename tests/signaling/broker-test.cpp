@@ -325,7 +325,7 @@ TEST_F (BrokerTest, MemoryIsGivenBackAfterTraffic) {
 
 TEST_F (BrokerTest, FramesAreLimitedByRateThenClosed) {
   enroll (1, "alice");
-  for (int i = 0; i < 199; ++i) give (1, FrameType::unask, "alice", "bob");
+  for (int i = 0; i < 399; ++i) give (1, FrameType::unask, "alice", "bob");
   EXPECT_EQ (news (1), Lines{"registered alice"});
   give (1, FrameType::unask, "alice", "bob");
   EXPECT_EQ (news (1), Lines{"!rate"});
