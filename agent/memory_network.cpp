@@ -32,6 +32,8 @@ struct MemoryNetwork::Wire {
 
 class MemoryNetwork::End final : public Path, private Path::Receiver {
  public:
+  using Receiver = Path::Receiver;  // named by both bases
+
   End (std::shared_ptr<Wire> wire, Path &path, std::string local, std::string remote)
       : wire_ (std::move (wire)), path_ (path) {
     info_ = {"memory", std::move (local), std::move (remote), false};
