@@ -9,6 +9,7 @@ constexpr std::size_t kMaxSegments = 64;       // UDP_MAX_SEGMENTS of Linux
 constexpr std::size_t kMaxSlices = 64;         // iovecs offered for one packet
 constexpr int kMaxRoundsPerFlush = 16;         // then the loop's other sources have their turn
 constexpr TimeUs kPacingSlack = kMillisecond;  // ngtcp2 sends this early; GLib's timers need it
+constexpr TimeUs kPacingCredit = 2 * kMillisecond;  // what such a timer may come too late
 // Short header: flags, packet number at its longest, AEAD tag (RFC 9001), DATAGRAM type + length.
 constexpr std::size_t kDatagramOverheadBytes = 1 + 4 + 16 + 3;
 // RFC 8899 section 4.3: so many timeouts in a row at a large size mean a black hole.
@@ -90,7 +91,8 @@ QuicTransport::write_packets () {
               ? stat.pacing_rate
               : 1.25 * static_cast<double> (stat.cwnd) /
                     static_cast<double> (std::max<ngtcp2_duration> (stat.smoothed_rtt, 1));
-      pace_ns_ = std::max (now, std::min (pace_ns_, now + 1e3 * kPacingSlack));
+      // Lateness of a timer is made up for, idleness is not.
+      pace_ns_ = std::clamp (pace_ns_, now - 1e3 * kPacingCredit, now + 1e3 * kPacingSlack);
       ngtcp2_conn_update_pkt_tx_time (conn_.get (), static_cast<ngtcp2_tstamp> (pace_ns_));
       pace_ns_ += static_cast<double> (used) / rate;
     }
