@@ -44,4 +44,20 @@ LoopThread &core_loop ();
 LoopThread &ice_loop ();
 LoopThread &events_loop ();
 
+// Destroys something of the core thread by a posted task: from inside of one of its own callbacks,
+// or after what was retired before it.
+template <class T>
+void
+retire (std::unique_ptr<T> object) {
+  if (object) core_loop ().post ([keep = std::shared_ptr<T> (std::move (object))] {});
+}
+
+// An object that any thread may hold, and that is destroyed on the core thread alone.
+template <class T, class... Args>
+std::shared_ptr<T>
+make_core_object (Args &&...args) {
+  return {std::make_unique<T> (std::forward<Args> (args)...).release (),
+          [] (T *object) { retire (std::unique_ptr<T> (object)); }};
+}
+
 }  // namespace p2p

@@ -10,7 +10,7 @@ namespace p2p {
 
 // A key derived from a secret. A secret from generate_secret() carries 160 bits and is hashed
 // (HKDF, RFC 5869); any other is taken for a password and stretched first (PBKDF2, RFC 8018), which
-// takes some 50 ms: a hostile server can try passwords offline, at that price each.
+// takes some 70 ms: a hostile server can try passwords offline, at that price each.
 class SecretKey {
  public:
   static Result<SecretKey> derive (const std::string &secret);

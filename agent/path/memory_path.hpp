@@ -18,8 +18,9 @@ struct LinkOptions {
   TimeUs reorder_delay = 5 * kMillisecond;
   std::uint64_t rate_bits_per_s = 0;      // 0: no limit
   std::size_t queue_bytes = 1024 * 1024;  // a full bottleneck drops
-  std::size_t max_datagram_bytes = 1452;  // longer ones vanish, as behind a black hole
-  bool down = false;                      // everything vanishes
+  // Longer ones vanish, as behind a black hole; the paths claim this or 1452, whichever is more.
+  std::size_t max_datagram_bytes = 1452;
+  bool down = false;  // everything vanishes
 };
 
 struct LinkStats {

@@ -36,6 +36,17 @@ struct Message {
   bool gap_before = false;  // received: an unreliable channel lost something right before this one
 };
 constexpr std::size_t kMaxAttributesBytes = 65535;
+constexpr std::size_t kMaxChannelNameBytes = 255;
+
+// What a message counts in every bounded queue: its bytes, and something for itself, so that
+// empty messages have a bound as well.
+constexpr std::uint64_t kMessageOverheadBytes = 64;
+inline std::uint64_t
+message_cost (const Message &message)
+{
+  return kMessageOverheadBytes + g_bytes_get_size (message.payload.get ()) +
+         (message.attributes ? g_bytes_get_size (message.attributes.get ()) : 0);
+}
 
 struct ChannelStats {
   std::uint64_t messages_sent = 0, messages_received = 0, bytes_sent = 0, bytes_received = 0;
@@ -100,6 +111,8 @@ class Session {
   virtual void attach (Transport &transport) = 0;
   virtual void detach () = 0;
   virtual bool established () const = 0;
+  // The longest message that the peer takes; ours until it has told.
+  virtual std::uint64_t peer_max_message_bytes () const = 0;
   virtual const SessionConfig &config () const = 0;
 
   // The existing channel of that name when the peer opened it before (or we did).

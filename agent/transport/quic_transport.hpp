@@ -16,6 +16,7 @@ struct QuicConfig {
   bool client = false;
   std::shared_ptr<Identity> identity;
   std::string peer_fingerprint;  // normalized; the handshake fails on any other certificate
+  std::string alpn = "p2p/1";    // changed only by tests
   CongestionControl congestion_control = CongestionControl::bbr;
   std::uint64_t max_stream_window_bytes = 16 * 1024 * 1024;  // auto-tuned up to it
   std::uint64_t max_connection_window_bytes = 24 * 1024 * 1024;

@@ -1,0 +1,89 @@
+// The agent as it lives on the core thread: signaling, and who is connected to whom.
+#pragma once
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/agent_core.hpp"
+#include "core/agent_link.hpp"
+#include "core/connection.hpp"
+#include "core/preparation.hpp"
+
+namespace p2p {
+
+// "1 to 128 letters, digits or characters of …"; `whose` begins the sentence.
+Status check_agent_id (const std::string &id, const char *whose);
+
+class Agent final : public AgentCore,
+                    public AgentLink,
+                    public std::enable_shared_from_this<Agent>,
+                    private Signaling::Observer {
+ public:
+  explicit Agent (const AgentSettings &settings);
+  ~Agent () override;
+
+  // AgentCore: any thread.
+  void set_observer (std::weak_ptr<AgentCore::Observer> observer) override;
+  void configure (const AgentSettings &settings) override;
+  void add_path_source (std::shared_ptr<PathSource> source) override;
+  Result<std::string> fingerprint () override;
+  void start (MakeSignaling make, Done registered) override;
+  void create_network_config (const std::string &peer, ConfigDone done) override;
+  Result<std::shared_ptr<ConnectionCore>> open_connection (
+      const std::string &peer, const std::optional<NetworkConfig> &remote) override;
+  std::vector<std::shared_ptr<ConnectionCore>> connections () const override;
+  void close (Done closed) override;
+
+ private:
+  // AgentLink
+  const std::string &id () const override { return id_; }
+  PeerCredentials credentials (const std::string &peer) const override;
+  std::uint64_t max_message_bytes () const override;
+  bool has_signaling () const override;
+  bool peer_present (const std::string &peer) const override { return present_.count (peer) > 0; }
+  Status send_signal (const std::string &peer, const PeerSignal &signal) override;
+  Result<std::unique_ptr<Attempt>> make_attempt (const std::string &peer, bool prepared,
+                                                 Attempt::Observer *observer) override;
+  void connection_established (Connection &connection) override;
+  void connection_removed (Connection &connection) override;
+  // Signaling::Observer
+  void signaling_state (Signaling::State state, const Error *reason) override;
+  void signaling_peer (const std::string &peer, bool present) override;
+  void signaling_message (const std::string &from, const std::string &message) override;
+
+  AgentSettings settings () const;
+  Result<std::shared_ptr<Identity>> identity ();
+  Result<AttemptConfig> attempt_config (const std::string &peer);
+  std::vector<StunServer> stun_servers (const AgentSettings &settings) const;
+  void ask_for_peers ();
+  void receive_hello (const std::string &from, const PeerSignal &hello);
+  void reject (const std::string &from, const Error &reason);
+  std::shared_ptr<Connection> find (const std::string &peer) const;
+  std::vector<std::shared_ptr<Connection>> living () const;
+  void apply_accept_policy ();
+  void give_up (const Error &error, const Done &done);
+
+  mutable std::mutex mutex_;
+  AgentSettings settings_;              // guarded by mutex_
+  std::shared_ptr<Identity> identity_;  // guarded by mutex_; never changes once it is there
+  bool starting_ = false;               // guarded by mutex_; there is or will be signaling
+  // The living one for each peer, guarded by mutex_; changed on the core thread and by
+  // open_connection().
+  std::map<std::string, std::shared_ptr<Connection>> connections_;
+
+  // All below belongs to the core thread.
+  const std::string id_;
+  std::weak_ptr<AgentCore::Observer> observer_;
+  std::unique_ptr<Signaling> signaling_;
+  bool listening_ = false, closed_ = false;
+  Done registered_;
+  std::set<std::string> present_;
+  std::map<std::string, std::shared_ptr<Connection>> successors_;  // until they are established
+  std::vector<std::shared_ptr<PathSource>> sources_;
+  std::map<std::string, std::shared_ptr<Preparation>> preparations_;  // by peer; "" for any
+};
+
+}  // namespace p2p

@@ -1,0 +1,159 @@
+// The half of Agent that any thread may call: it checks, and posts to the core.
+#include "base/loop_thread.hpp"
+#include "core/agent.hpp"
+
+namespace p2p {
+
+void
+Agent::set_observer (std::weak_ptr<AgentCore::Observer> observer) {
+  core_loop ().post ([self = shared_from_this (), observer = std::move (observer)] {
+    self->observer_ = observer;
+  });
+}
+
+void
+Agent::configure (const AgentSettings &settings) {
+  {
+    const std::lock_guard lock (mutex_);
+    settings_ = settings;
+  }
+  core_loop ().post ([self = shared_from_this ()] { self->apply_accept_policy (); });
+}
+
+void
+Agent::add_path_source (std::shared_ptr<PathSource> source) {
+  core_loop ().post ([self = shared_from_this (), source = std::move (source)] {
+    self->sources_.push_back (source);
+  });
+}
+
+Result<std::string>
+Agent::fingerprint () {
+  auto loaded = identity ();
+  if (!loaded) return loaded.error ();
+  return (*loaded)->fingerprint ();
+}
+
+void
+Agent::start (MakeSignaling make, Done registered) {
+  {
+    const std::lock_guard lock (mutex_);
+    starting_ = make != nullptr;
+  }
+  core_loop ().post (
+      [self = shared_from_this (), make = std::move (make), registered = std::move (registered)] {
+        if (self->signaling_ || self->closed_) {
+          registered (Error{P2P_ERROR_FAILED, "The agent was started or closed before."});
+          return;
+        }
+        if (const Status bad = check_agent_id (self->id_, "This agent's")) {
+          self->give_up (*bad, registered);
+          return;
+        }
+        auto identity = self->identity ();
+        if (!identity) {
+          self->give_up (identity.error (), registered);
+          return;
+        }
+        if (!make) {
+          registered ({});
+          return;
+        }
+        auto signaling = make (**identity);
+        if (!signaling) {
+          self->give_up (signaling.error (), registered);
+          return;
+        }
+        self->registered_ = registered;
+        self->signaling_ = std::move (*signaling);
+        self->signaling_->set_observer (self.get ());
+        self->signaling_->start (self->id_);
+        self->ask_for_peers ();
+      });
+}
+
+void
+Agent::create_network_config (const std::string &peer, ConfigDone done) {
+  core_loop ().post ([self = shared_from_this (), peer, done = std::move (done)] {
+    auto config = self->attempt_config (peer);
+    if (!config) {
+      done (config.error ());
+      return;
+    }
+    self->preparations_[peer] = std::make_shared<Preparation> (*config, done);
+  });
+}
+
+Result<std::shared_ptr<ConnectionCore>>
+Agent::open_connection (const std::string &peer, const std::optional<NetworkConfig> &remote) {
+  if (const Status bad = check_agent_id (peer, "The peer's")) return *bad;
+  if (peer == id_)
+    return Error{P2P_ERROR_INVALID_ARGUMENT, "\"" + peer + "\" is this agent's own id."};
+  std::shared_ptr<Connection> connection;
+  {
+    const std::lock_guard lock (mutex_);
+    auto &slot = connections_[peer];
+    if (slot) {
+      connection = slot;
+    } else {
+      slot = make_core_object<Connection> (peer, weak_from_this (), settings_.max_message_bytes);
+      core_loop ().post ([self = shared_from_this (), connection = slot, remote] {
+        if (self->closed_) {
+          connection->shut_down ("the agent is closed");
+          return;
+        }
+        if (self->signaling_) self->signaling_->ask (connection->peer ());
+        connection->start_outgoing (remote);
+      });
+      return std::static_pointer_cast<ConnectionCore> (slot);
+    }
+  }
+  // What is asked for here is wanted: an incoming one that waits is accepted.
+  connection->accept ();
+  if (remote)
+    if (const Status bad = connection->update_remote_config (*remote)) return *bad;
+  return std::static_pointer_cast<ConnectionCore> (connection);
+}
+
+std::vector<std::shared_ptr<ConnectionCore>>
+Agent::connections () const {
+  const std::lock_guard lock (mutex_);
+  std::vector<std::shared_ptr<ConnectionCore>> all;
+  for (const auto &[peer, connection] : connections_) all.push_back (connection);
+  return all;
+}
+
+void
+Agent::close (Done closed) {
+  core_loop ().post ([self = shared_from_this (), closed = std::move (closed)] {
+    self->closed_ = true;
+    std::map<std::string, std::shared_ptr<Connection>> all;
+    {
+      const std::lock_guard lock (self->mutex_);
+      all = self->connections_;
+    }
+    for (const auto &[peer, connection] : all) connection->shut_down ("closed by this side");
+    for (const auto &[peer, connection] : std::exchange (self->successors_, {}))
+      connection->shut_down ("closed by this side");
+    self->preparations_.clear ();
+    if (self->signaling_) self->signaling_->set_observer (nullptr);
+    self->signaling_.reset ();
+    self->present_.clear ();
+    if (const Done done = std::exchange (self->registered_, nullptr))
+      done (Error{P2P_ERROR_CLOSED, "The agent was closed."});
+    if (closed) closed ({});
+  });
+}
+
+// What cannot be started at all ends every connection that waits for it.
+void
+Agent::give_up (const Error &error, const Done &done) {
+  {
+    const std::lock_guard lock (mutex_);
+    starting_ = false;
+  }
+  for (const auto &connection : living ()) connection->fail (error);
+  done (error);
+}
+
+}  // namespace p2p

@@ -1,0 +1,30 @@
+// What a connection needs of its agent. Core thread only.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "core/agent_core.hpp"
+#include "core/attempt.hpp"
+#include "core/peer_signal.hpp"
+
+namespace p2p {
+
+class Connection;
+
+class AgentLink {
+ public:
+  virtual ~AgentLink () = default;
+  virtual const std::string &id () const = 0;
+  virtual PeerCredentials credentials (const std::string &peer) const = 0;
+  virtual std::uint64_t max_message_bytes () const = 0;
+  virtual bool has_signaling () const = 0;
+  virtual bool peer_present (const std::string &peer) const = 0;
+  virtual Status send_signal (const std::string &peer, const PeerSignal &signal) = 0;
+  // The one that create_network_config() prepared for this peer, or a new one.
+  virtual Result<std::unique_ptr<Attempt>> make_attempt (const std::string &peer, bool prepared,
+                                                         Attempt::Observer *observer) = 0;
+  virtual void connection_established (Connection &connection) = 0;
+  virtual void connection_removed (Connection &connection) = 0;
+};
+
+}  // namespace p2p

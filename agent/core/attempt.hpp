@@ -1,0 +1,88 @@
+// One attempt to reach one peer: a generation of ICE and one try of each other path source, with
+// the race between them. Core thread only; destroyed by retire() only.
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/network_config.hpp"
+#include "core/path_race.hpp"
+#include "core/path_source.hpp"
+#include "ice/ice_transport.hpp"
+
+namespace p2p {
+
+constexpr char kIceWay[] = "ice";
+
+struct AttemptConfig {
+  std::string id;  // of our agent
+  IceConfig ice;
+  QuicConfig quic;
+  std::vector<std::string> order;  // of ways: kIceWay and names of sources
+  std::vector<std::shared_ptr<PathSource>> sources;
+};
+
+class Attempt final : private IceTransport::Observer, private PathRace::Observer {
+ public:
+  class Observer {
+   public:
+    virtual ~Observer () = default;
+    virtual void attempt_candidate (const std::string &sdp) = 0;
+    virtual void attempt_gathered () = 0;
+    virtual void attempt_path_message (const std::string &source, ByteView message) = 0;
+    virtual void attempt_warning (const Error &warning) = 0;
+    virtual void attempt_won (Transport &transport, Path &path) = 0;
+    virtual void attempt_lost (const Error &error) = 0;
+    virtual void attempt_path_changed () = 0;
+  };
+
+  // Starts gathering; a failure of ICE is one way that failed, told when the race starts.
+  Attempt (const AttemptConfig &config, Observer *observer);
+  ~Attempt () override { *alive_ = false; }
+
+  // Null drops what is told.
+  void set_observer (Observer *observer) { observer_ = observer; }
+  const std::string &id () const { return attempt_; }
+  NetworkConfig local_config () const;
+  bool gathered () const;
+
+  // The peer's configuration is known: everything begins. `client` on exactly one side.
+  Status start (const NetworkConfig &remote, bool client);
+  bool started () const { return remote_.has_value (); }
+  const std::optional<NetworkConfig> &remote_config () const { return remote_; }
+  // More of what the peer has to say; errors are the peer's.
+  Status add_remote_candidate (const std::string &sdp);
+  void remote_gathering_done ();
+  void path_message (const std::string &source, ByteView message);
+  std::vector<std::string> report () const { return race_.report (); }
+
+ private:
+  void ice_candidate (const std::string &sdp) override;
+  void ice_gathering_done () override;
+  void ice_state (IceState state) override;
+  void ice_selected_pair (const IcePair &pair) override;
+  void ice_warning (const Error &warning) override;
+  void race_won (Transport &transport, Path &path) override;
+  void race_lost (const Error &error) override;
+  void open_sources (const std::string &peer, bool client);
+
+  const AttemptConfig config_;
+  const std::string attempt_;
+  Observer *observer_;
+  std::optional<std::size_t> ice_way_;
+  std::unique_ptr<IceTransport> ice_;
+  PathRace race_;  // after ICE: its transports use ICE's path
+  struct Source {
+    std::size_t way = 0;
+    std::shared_ptr<PathSource> source;
+    std::unique_ptr<PathSource::Attempt> attempt;
+  };
+  std::map<std::string, Source> sources_;
+  std::optional<NetworkConfig> remote_;
+  std::unique_ptr<Scheduler::Timer> deadline_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool> (true);  // for what may call back later
+};
+
+}  // namespace p2p

@@ -1,0 +1,160 @@
+#include "core/channel_pump.hpp"
+
+#include "base/loop_thread.hpp"
+
+namespace p2p {
+
+ChannelPump::ChannelPump (std::shared_ptr<ChannelPort> port) : port_ (std::move (port)) {}
+
+ChannelPump::~ChannelPump () {
+  const std::lock_guard lock (port_->mutex_);
+  port_->turn_ = nullptr;
+}
+
+void
+ChannelPump::start () {
+  const std::lock_guard lock (port_->mutex_);
+  port_->turn_ = [weak = weak_from_this ()] {
+    core_loop ().post ([weak] {
+      if (const auto self = weak.lock ()) self->turn ();
+    });
+  };
+}
+
+void
+ChannelPump::attach (Channel &channel, std::uint64_t peer_limit_bytes) {
+  channel_ = &channel;
+  {
+    const std::lock_guard lock (port_->mutex_);
+    port_->max_message_bytes_ = peer_limit_bytes;
+  }
+  turn ();
+}
+
+bool
+ChannelPump::close_asked () const {
+  const std::lock_guard lock (port_->mutex_);
+  return port_->close_asked_;
+}
+
+void
+ChannelPump::confirm_taken () {
+  std::deque<Message> taken;
+  {
+    const std::lock_guard lock (port_->mutex_);
+    taken.swap (port_->taken_);
+  }
+  for (const Message &message : taken)
+    if (channel_) channel_->consumed (message);
+}
+
+void
+ChannelPump::send_outgoing () {
+  while (channel_) {
+    Message message;
+    {
+      const std::lock_guard lock (port_->mutex_);
+      if (port_->outgoing_.empty ()) break;
+      message = port_->outgoing_.front ();
+    }
+    Result<bool> sent = channel_->send (message);
+    if (!sent) {
+      // Only a limit that was not known when the application sent can get here.
+      Channel *channel = std::exchange (channel_, nullptr);
+      channel->close ();
+      closed (sent.error ());
+      return;
+    }
+    if (!*sent) return;
+    const std::uint64_t buffered = channel_->stats ().buffered_bytes;
+    const std::lock_guard lock (port_->mutex_);
+    if (port_->outgoing_.empty ()) continue;  // the port was closed meanwhile
+    port_->outgoing_.pop_front ();
+    port_->outgoing_bytes_ -= message_cost (message);
+    port_->buffered_bytes_ = buffered;
+    port_->flushed_ = false;
+  }
+}
+
+void
+ChannelPump::turn () {
+  // The session may call back from inside of a turn; a nested one would send a message twice.
+  turn_again_ = true;
+  if (in_turn_) return;
+  const auto keep = shared_from_this ();
+  in_turn_ = true;
+  while (std::exchange (turn_again_, false)) take_turn ();
+  in_turn_ = false;
+}
+
+void
+ChannelPump::take_turn () {
+  bool close_asked, end_asked;
+  {
+    const std::lock_guard lock (port_->mutex_);
+    port_->turn_asked_ = false;
+    close_asked = port_->close_asked_;
+    end_asked = port_->end_asked_;
+  }
+  if (!channel_) return;
+  if (close_asked) {
+    std::exchange (channel_, nullptr)->close ();
+    return;
+  }
+  confirm_taken ();
+  send_outgoing ();
+  if (!channel_) return;
+  bool drained;
+  {
+    const std::lock_guard lock (port_->mutex_);
+    drained = port_->outgoing_.empty ();
+  }
+  if (end_asked && drained && !end_sent_) {
+    end_sent_ = true;
+    channel_->finish ();
+  }
+  publish ();
+}
+
+void
+ChannelPump::publish () {
+  if (!channel_) return;
+  const ChannelStats stats = channel_->stats ();
+  const bool flushed = channel_->flushed ();
+  ChannelPort::Lock lock (port_->mutex_);
+  port_->stats_ = stats;
+  port_->buffered_bytes_ = stats.buffered_bytes;
+  port_->flushed_ = flushed && (end_sent_ || !port_->end_asked_);
+  port_->notify (std::move (lock));
+}
+
+void
+ChannelPump::received (Message message) {
+  ChannelPort::Lock lock (port_->mutex_);
+  if (port_->close_asked_) return;
+  port_->incoming_bytes_ += message_cost (message);
+  port_->incoming_.push_back (std::move (message));
+  if (channel_) port_->stats_ = channel_->stats ();
+  port_->notify (std::move (lock));
+}
+
+void
+ChannelPump::ended_by_peer () {
+  ChannelPort::Lock lock (port_->mutex_);
+  port_->ended_by_peer_ = true;
+  port_->notify (std::move (lock));
+}
+
+void
+ChannelPump::closed (const Status &reason) {
+  if (channel_) publish ();
+  channel_ = nullptr;
+  ChannelPort::Lock lock (port_->mutex_);
+  if (!port_->closed_)
+    port_->closed_ =
+        reason ? *reason
+               : Error{P2P_ERROR_CLOSED, "The channel \"" + port_->name_ + "\" is closed."};
+  port_->notify (std::move (lock));
+}
+
+}  // namespace p2p

@@ -1,0 +1,42 @@
+// The core's side of a ChannelPort: moves messages between the application's queues and the
+// session's channel. Core thread only.
+#pragma once
+#include <memory>
+
+#include "core/channel_port.hpp"
+
+namespace p2p {
+
+class ChannelPump : public std::enable_shared_from_this<ChannelPump> {
+ public:
+  explicit ChannelPump (std::shared_ptr<ChannelPort> port);
+  ~ChannelPump ();
+  // Lets the port ask for turns from now on.
+  void start ();
+
+  const std::shared_ptr<ChannelPort> &port () const { return port_; }
+  // The session's channel, once there is one; it outlives the pump or closed() is called first.
+  void attach (Channel &channel, std::uint64_t peer_limit_bytes);
+  bool attached () const { return channel_ != nullptr; }
+  bool close_asked () const;
+
+  // What the session tells of the channel.
+  void received (Message message);
+  void ended_by_peer ();
+  void released () { turn (); }
+  void closed (const Status &reason);  // for good; an empty reason is an orderly end
+
+ private:
+  void turn ();
+  void take_turn ();
+  void confirm_taken ();
+  void send_outgoing ();
+  void publish ();
+
+  std::shared_ptr<ChannelPort> port_;
+  Channel *channel_ = nullptr;
+  bool end_sent_ = false;
+  bool in_turn_ = false, turn_again_ = false;
+};
+
+}  // namespace p2p

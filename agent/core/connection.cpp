@@ -1,0 +1,531 @@
+#include "core/connection.hpp"
+
+#include <gnutls/crypto.h>
+
+#include <algorithm>
+
+#include "base/loop_thread.hpp"
+
+namespace p2p {
+
+namespace {
+
+// Both sides get the same id out of their two attempts, without a further message.
+SessionId
+make_session_id (const std::string &client_attempt, const std::string &server_attempt) {
+  const std::string text = "gst-p2p session\n" + client_attempt + "\n" + server_attempt;
+  std::array<std::uint8_t, 32> digest{};
+  gnutls_hash_fast (GNUTLS_DIG_SHA256, text.data (), text.size (), digest.data ());
+  SessionId id{};
+  std::copy_n (digest.begin (), id.size (), id.begin ());
+  return id;
+}
+
+}  // namespace
+
+Connection::Connection (std::string peer, std::weak_ptr<AgentLink> agent,
+                        std::uint64_t max_message_bytes)
+    : peer_ (std::move (peer)),
+      agent_ (std::move (agent)),
+      max_message_bytes_ (max_message_bytes) {}
+
+Connection::~Connection () {
+  retire (std::move (session_));
+  drop_attempt ();
+}
+
+void
+Connection::change (const std::function<void (ConnectionSnapshot &)> &edit) {
+  ConnectionSnapshot now;
+  {
+    const std::lock_guard lock (mutex_);
+    edit (snapshot_);
+    now = snapshot_;
+  }
+  if (const auto observer = observer_.lock ()) observer->connection_changed (now);
+}
+
+bool
+Connection::is_client () const {
+  // Both sides know both ids, so both come to the same answer.
+  const auto agent = agent_.lock ();
+  return agent && agent->id () > peer_;
+}
+
+bool
+Connection::waiting_for_config () const {
+  return !removed_ && !session_ && !(attempt_ && attempt_->started ());
+}
+
+void
+Connection::start_outgoing (const std::optional<NetworkConfig> &remote) {
+  const auto agent = agent_.lock ();
+  if (!agent) return;
+  asked_at_ = core_loop ().scheduler ().now ();
+  if (remote) {
+    if (new_attempt ()) start_attempt (*remote, true);
+    return;
+  }
+  if (!agent->has_signaling ()) {
+    fail ({P2P_ERROR_NOT_CONNECTED, "There is no way to reach \"" + peer_ +
+                                        "\": neither signaling nor its network configuration "
+                                        "was given."});
+    return;
+  }
+  change ([&] (ConnectionSnapshot &s) { s.reason = "waiting for \"" + peer_ + "\" to come"; });
+  if (agent->peer_present (peer_)) peer_present (true);
+}
+
+void
+Connection::start_incoming (const PeerSignal &hello, bool accepted) {
+  incoming_ = true;
+  asked_at_ = core_loop ().scheduler ().now ();
+  waiting_hello_ = hello;
+  change ([&] (ConnectionSnapshot &s) {
+    s.state = P2P_CONNECTION_STATE_INCOMING;
+    s.reason = "\"" + peer_ + "\" asks to connect";
+  });
+  if (accepted) accept ();
+}
+
+bool
+Connection::new_attempt () {
+  const auto agent = agent_.lock ();
+  if (!agent) return false;
+  drop_attempt ();
+  auto attempt = agent->make_attempt (peer_, retries_left_ == 2, this);
+  if (!attempt) {
+    fail (attempt.error ());
+    return false;
+  }
+  attempt_ = std::move (*attempt);
+  publish_local_config ();
+  return true;
+}
+
+void
+Connection::drop_attempt () {
+  transport_ = nullptr;
+  path_ = nullptr;
+  if (!attempt_) return;
+  attempt_->set_observer (nullptr);
+  retire (std::move (attempt_));
+}
+
+void
+Connection::publish_local_config () {
+  change ([&] (ConnectionSnapshot &s) { s.local_config = attempt_->local_config (); });
+}
+
+void
+Connection::say_hello (const std::string &in_reply_to) {
+  const auto agent = agent_.lock ();
+  if (!agent || !attempt_) return;
+  PeerSignal hello;
+  hello.kind = PeerSignal::Kind::hello;
+  hello.attempt = attempt_->id ();
+  hello.in_reply_to = in_reply_to;
+  hello.config = attempt_->local_config ();
+  // An absent peer gets its hello when it comes.
+  (void)agent->send_signal (peer_, hello);
+}
+
+void
+Connection::say_bye (P2pError code, const std::string &text) {
+  const auto agent = agent_.lock ();
+  if (!agent) return;
+  PeerSignal bye;
+  bye.kind = PeerSignal::Kind::bye;
+  bye.attempt = attempt_ ? attempt_->id () : "none";
+  if (attempt_ && attempt_->remote_config ())
+    bye.in_reply_to = attempt_->remote_config ()->attempt;
+  else if (waiting_hello_)
+    bye.in_reply_to = waiting_hello_->attempt;
+  bye.code = code;
+  bye.text = text;
+  (void)agent->send_signal (peer_, bye);
+}
+
+void
+Connection::peer_present (bool present) {
+  if (removed_ || session_ || waiting_hello_) return;
+  if (!present) {
+    if (waiting_for_config ())
+      change ([&] (ConnectionSnapshot &s) { s.reason = "waiting for \"" + peer_ + "\" to come"; });
+    return;
+  }
+  if (attempt_ && attempt_->started ()) return;
+  if (!attempt_ && !new_attempt ()) return;
+  change ([&] (ConnectionSnapshot &s) { s.reason = "exchanging network configurations"; });
+  say_hello ("");
+}
+
+void
+Connection::signaling_lost (const Error &reason) {
+  if (waiting_for_config () && !waiting_hello_)
+    change ([&] (ConnectionSnapshot &s) { s.reason = reason.message; });
+}
+
+bool
+Connection::signal_is_for_successor (const PeerSignal &signal) const {
+  return signal.kind == PeerSignal::Kind::hello && established () && attempt_ &&
+         attempt_->remote_config () && attempt_->remote_config ()->attempt != signal.attempt;
+}
+
+void
+Connection::receive_signal (const PeerSignal &signal) {
+  if (removed_) return;
+  if (signal.kind == PeerSignal::Kind::hello) {
+    receive_hello (signal);
+    return;
+  }
+  if (signal.kind == PeerSignal::Kind::bye) {
+    receive_bye (signal);
+    return;
+  }
+  if (!attempt_ || !attempt_->remote_config () ||
+      attempt_->remote_config ()->attempt != signal.attempt) {
+    ++signals_rejected_;  // of an attempt that is over
+    return;
+  }
+  if (signal.kind == PeerSignal::Kind::candidate) {
+    if (attempt_->add_remote_candidate (signal.candidate)) ++signals_rejected_;
+    change ([&] (ConnectionSnapshot &s) {
+      if (s.remote_config && s.remote_config->candidates.size () < kMaxCandidates)
+        s.remote_config->candidates.push_back (signal.candidate);
+    });
+  } else if (signal.kind == PeerSignal::Kind::candidates_done) {
+    attempt_->remote_gathering_done ();
+  } else {
+    attempt_->path_message (signal.source, ByteView (std::string_view (signal.data)));
+  }
+}
+
+void
+Connection::receive_hello (const PeerSignal &hello) {
+  if (snapshot ().state == P2P_CONNECTION_STATE_INCOMING) {
+    waiting_hello_ = hello;
+    return;
+  }
+  const bool known = attempt_ && attempt_->remote_config () &&
+                     attempt_->remote_config ()->attempt == hello.attempt;
+  if (known) {
+    // It has not seen ours, or ours came before it knew what to do with it.
+    if (!established () && hello.in_reply_to != attempt_->id ()) say_hello (hello.attempt);
+    return;
+  }
+  const bool stale =
+      !hello.in_reply_to.empty () && !(attempt_ && hello.in_reply_to == attempt_->id ());
+  if (stale) {
+    ++signals_rejected_;
+    return;
+  }
+  // A peer that begins anew is answered with a new generation: libnice cannot change its mind.
+  if ((!attempt_ || attempt_->started ()) && !new_attempt ()) return;
+  if (!start_attempt (*hello.config, false)) return;
+  if (attempt_ && hello.in_reply_to != attempt_->id ()) say_hello (hello.attempt);
+}
+
+void
+Connection::receive_bye (const PeerSignal &bye) {
+  if (established ()) return;  // the transport tells, and cannot be forged
+  const bool ours = !bye.in_reply_to.empty () ? attempt_ && bye.in_reply_to == attempt_->id ()
+                                              : waiting_for_config ();
+  const bool before_accept = waiting_hello_ && bye.attempt == waiting_hello_->attempt;
+  if (!ours && !before_accept) {
+    ++signals_rejected_;
+    return;
+  }
+  if (bye.code == P2P_ERROR_CLOSED && !incoming_) {
+    // It went away before anything was up; it may come again.
+    drop_attempt ();
+    if (session_) retire (std::move (session_));
+    change ([&] (ConnectionSnapshot &s) {
+      s.reason = "\"" + peer_ + "\" has gone; waiting for it to come again";
+    });
+    return;
+  }
+  std::string text = "\"" + peer_ + "\" ends the attempt to connect";
+  if (bye.code == P2P_ERROR_NOT_AUTHORIZED)
+    text = "\"" + peer_ + "\" does not accept our identity: the secret or the fingerprint differs";
+  else if (bye.code == P2P_ERROR_REFUSED)
+    text = "\"" + peer_ + "\" refuses the connection";
+  if (!bye.text.empty ()) text += " (it says: " + bye.text + ")";
+  remove (Error{bye.code, text + "."}, text, true);
+}
+
+bool
+Connection::start_attempt (const NetworkConfig &remote, bool out_of_band) {
+  const auto agent = agent_.lock ();
+  if (!agent || !attempt_) return false;
+  const PeerCredentials credentials = agent->credentials (peer_);
+  if (!credentials.fingerprint.empty () && credentials.fingerprint != remote.fingerprint) {
+    const std::string text = "\"" + peer_ + "\" shows the certificate " + remote.fingerprint +
+                             ", not the expected " + credentials.fingerprint + ".";
+    say_bye (P2P_ERROR_NOT_AUTHORIZED, "this certificate is not the expected one");
+    remove (Error{P2P_ERROR_NOT_AUTHORIZED, text}, text, false);
+    return false;
+  }
+  if (remote.id != peer_) {
+    fail ({P2P_ERROR_INVALID_ARGUMENT,
+           "The network configuration is of \"" + remote.id + "\", not of \"" + peer_ + "\"."});
+    return false;
+  }
+  out_of_band_ = out_of_band;
+  change ([&] (ConnectionSnapshot &s) {
+    s.state = P2P_CONNECTION_STATE_CONNECTING;
+    s.reason = "checking paths";
+    s.remote_config = remote;
+    s.peer_fingerprint = remote.fingerprint;
+    if (!credentials.fingerprint.empty () || out_of_band)
+      s.authentication = P2P_AUTHENTICATION_FINGERPRINT;
+    else if (credentials.secret)
+      s.authentication = P2P_AUTHENTICATION_SECRET;
+    else
+      s.authentication = P2P_AUTHENTICATION_SIGNALING;
+  });
+  Attempt *attempt = attempt_.get ();
+  if (const Status bad = attempt->start (remote, is_client ())) {
+    ++signals_rejected_;
+    fail ({bad->code,
+           "The network configuration of \"" + peer_ + "\" is of no use. " + bad->message});
+    return false;
+  }
+  return attempt_.get () == attempt;
+}
+
+void
+Connection::attempt_candidate (const std::string &sdp) {
+  publish_local_config ();
+  const auto agent = agent_.lock ();
+  if (!agent || out_of_band_) return;
+  PeerSignal signal;
+  signal.kind = PeerSignal::Kind::candidate;
+  signal.attempt = attempt_->id ();
+  signal.candidate = sdp;
+  (void)agent->send_signal (peer_, signal);
+}
+
+void
+Connection::attempt_gathered () {
+  publish_local_config ();
+  const auto agent = agent_.lock ();
+  if (!agent || out_of_band_) return;
+  PeerSignal signal;
+  signal.kind = PeerSignal::Kind::candidates_done;
+  signal.attempt = attempt_->id ();
+  (void)agent->send_signal (peer_, signal);
+}
+
+void
+Connection::attempt_path_message (const std::string &source, ByteView message) {
+  const auto agent = agent_.lock ();
+  if (!agent) return;
+  PeerSignal signal;
+  signal.kind = PeerSignal::Kind::path;
+  signal.attempt = attempt_->id ();
+  signal.source = source;
+  signal.data = message.to_string ();
+  (void)agent->send_signal (peer_, signal);
+}
+
+void
+Connection::attempt_warning (const Error &warning) {
+  if (const auto observer = observer_.lock ()) observer->connection_warning (warning);
+}
+
+void
+Connection::attempt_won (Transport &transport, Path &path) {
+  transport_ = &transport;
+  path_ = &path;
+  SessionConfig config;
+  config.max_message_bytes = max_message_bytes_;
+  const std::string &remote = attempt_->remote_config ()->attempt;
+  config.id = is_client () ? make_session_id (attempt_->id (), remote)
+                           : make_session_id (remote, attempt_->id ());
+  session_ = Session::create (config, *this);
+  session_->attach (transport);
+}
+
+void
+Connection::attempt_lost (const Error &error) {
+  const auto agent = agent_.lock ();
+  if (!agent || removed_) return;
+  const bool worth_it = error.code == P2P_ERROR_UNREACHABLE || error.code == P2P_ERROR_TIMED_OUT;
+  if (worth_it && retries_left_ > 0 && !out_of_band_ && agent->peer_present (peer_)) {
+    --retries_left_;
+    attempt_warning ({error.code, error.message + " Trying again."});
+    if (!new_attempt ()) return;
+    change ([&] (ConnectionSnapshot &s) { s.reason = "trying again: " + error.message; });
+    say_hello ("");
+    return;
+  }
+  fail (error);
+}
+
+void
+Connection::attempt_path_changed () {
+  if (path_) change ([&] (ConnectionSnapshot &s) { s.path = path_->info (); });
+}
+
+void
+Connection::session_established () {
+  established_at_ = core_loop ().scheduler ().now ();
+  waiting_hello_.reset ();
+  {
+    std::vector<std::shared_ptr<ChannelPump>> pumps;
+    for (const Entry &entry : entries_)
+      if (!entry.channel) pumps.push_back (entry.pump);
+    for (const auto &pump : pumps) use_channel (pump);
+  }
+  change ([&] (ConnectionSnapshot &s) {
+    s.state = P2P_CONNECTION_STATE_CONNECTED;
+    s.reason = "connected";
+    s.path = path_->info ();
+    s.path_attempts = attempt_->report ();
+  });
+  if (const auto agent = agent_.lock ()) agent->connection_established (*this);
+}
+
+void
+Connection::session_detached (const Error &error, bool by_peer, std::uint64_t code) {
+  if (by_peer && code == 0)
+    remove ({}, "closed by the peer", true);
+  else
+    remove (error, error.message, by_peer);
+}
+
+std::shared_ptr<ChannelPump>
+Connection::find_pump (const Channel &channel) const {
+  for (const Entry &entry : entries_)
+    if (entry.channel == &channel) return entry.pump;
+  return nullptr;
+}
+
+void
+Connection::use_channel (const std::shared_ptr<ChannelPump> &pump) {
+  const ChannelPort &port = *pump->port ();
+  if (pump->close_asked ()) {
+    forget_pump (pump, {});
+    return;
+  }
+  auto channel = session_->open_channel (port.name (), port.options ());
+  if (!channel) {
+    forget_pump (pump, channel.error ());
+    return;
+  }
+  for (Entry &entry : entries_)
+    if (entry.pump == pump) entry.channel = *channel;
+  pump->attach (**channel, session_->peer_max_message_bytes ());
+}
+
+void
+Connection::session_channel_opened (Channel &channel) {
+  std::shared_ptr<ChannelPort> port;
+  bool opened_here_too = false;
+  {
+    const std::lock_guard lock (mutex_);
+    auto &slot = ports_[channel.name ()];
+    opened_here_too = slot && slot->is_open ();
+    if (!opened_here_too)
+      slot =
+          std::make_shared<ChannelPort> (channel.name (), channel.options (), max_message_bytes_);
+    port = slot;
+  }
+  const auto pump = add_pump (port, !opened_here_too);
+  for (Entry &entry : entries_)
+    if (entry.pump == pump) entry.channel = &channel;
+  pump->attach (channel, session_->peer_max_message_bytes ());
+  if (opened_here_too) return;
+  if (const auto observer = observer_.lock ()) observer->connection_channel_opened (port);
+}
+
+std::shared_ptr<ChannelPump>
+Connection::add_pump (const std::shared_ptr<ChannelPort> &port, bool by_peer) {
+  for (const Entry &entry : entries_)
+    if (entry.pump->port () == port) return entry.pump;
+  const auto pump = std::make_shared<ChannelPump> (port);
+  pump->start ();
+  entries_.push_back ({pump, nullptr, by_peer});
+  return pump;
+}
+
+void
+Connection::session_message (Channel &channel, Message message) {
+  if (const auto pump = find_pump (channel)) pump->received (std::move (message));
+}
+
+void
+Connection::session_end_of_stream (Channel &channel) {
+  if (const auto pump = find_pump (channel)) pump->ended_by_peer ();
+}
+
+void
+Connection::session_released (Channel &channel) {
+  if (const auto pump = find_pump (channel)) pump->released ();
+}
+
+void
+Connection::session_channel_closed (Channel &channel, const Status &reason) {
+  const auto found = std::find_if (entries_.begin (), entries_.end (),
+                                   [&] (const Entry &entry) { return entry.channel == &channel; });
+  if (found == entries_.end ()) return;
+  forget_pump (found->pump, reason);
+}
+
+void
+Connection::forget_pump (std::shared_ptr<ChannelPump> pump, const Status &reason) {
+  entries_.erase (std::remove_if (entries_.begin (), entries_.end (),
+                                  [&] (const Entry &entry) { return entry.pump == pump; }),
+                  entries_.end ());
+  pump->closed (reason);
+  const std::string &name = pump->port ()->name ();
+  {
+    const std::lock_guard lock (mutex_);
+    const auto slot = ports_.find (name);
+    if (slot != ports_.end () && slot->second == pump->port ()) ports_.erase (slot);
+  }
+  if (const auto observer = observer_.lock ()) observer->connection_channel_closed (name);
+}
+
+void
+Connection::fail (const Error &error) {
+  if (removed_) return;
+  if (attempt_ || waiting_hello_) say_bye (error.code, "");
+  remove (error, error.message, false);
+}
+
+void
+Connection::shut_down (const std::string &reason) {
+  if (removed_) return;
+  if (transport_)
+    transport_->close (0, reason);
+  else if (attempt_ || waiting_hello_)
+    say_bye (waiting_hello_ ? P2P_ERROR_REFUSED : P2P_ERROR_CLOSED, reason);
+  remove ({}, reason, false);
+}
+
+void
+Connection::remove (const Status &error, const std::string &reason, bool by_peer) {
+  const auto keep = weak_from_this ().lock ();
+  if (removed_ || !keep) return;
+  removed_ = true;
+  waiting_hello_.reset ();
+  if (session_) session_->detach ();
+  const Error closed = error ? *error : Error{P2P_ERROR_CLOSED, "The connection is closed."};
+  for (const Entry &entry : std::exchange (entries_, {})) entry.pump->closed (closed);
+  retire (std::move (session_));
+  const std::vector<std::string> report =
+      attempt_ ? attempt_->report () : std::vector<std::string> ();
+  drop_attempt ();
+  change ([&] (ConnectionSnapshot &s) {
+    s.state = P2P_CONNECTION_STATE_REMOVED;
+    s.reason = reason;
+    s.error = error;
+    s.removed_by_peer = by_peer;
+    if (!report.empty ()) s.path_attempts = report;
+  });
+  if (const auto agent = agent_.lock ()) agent->connection_removed (*this);
+}
+
+}  // namespace p2p

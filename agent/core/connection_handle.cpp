@@ -1,0 +1,141 @@
+// The half of Connection that any thread may call: it reads what is published, and posts the rest.
+#include <condition_variable>
+
+#include "base/loop_thread.hpp"
+#include "core/connection.hpp"
+
+namespace p2p {
+
+void
+Connection::set_observer (std::weak_ptr<ConnectionCore::Observer> observer) {
+  core_loop ().post ([self = shared_from_this (), observer = std::move (observer)] {
+    self->observer_ = observer;
+    const auto now = observer.lock ();
+    if (!now) return;
+    now->connection_changed (self->snapshot ());
+    for (const Entry &entry : self->entries_)
+      if (entry.by_peer) now->connection_channel_opened (entry.pump->port ());
+  });
+}
+
+ConnectionSnapshot
+Connection::snapshot () const {
+  const std::lock_guard lock (mutex_);
+  return snapshot_;
+}
+
+ConnectionStats
+Connection::stats () const {
+  ConnectionStats stats;
+  core_loop ().run_sync ([&] {
+    const TimeUs now = core_loop ().scheduler ().now ();
+    if (transport_) stats.transport = transport_->stats ();
+    stats.signals_rejected = signals_rejected_;
+    if (established_at_ > 0) {
+      stats.connected_for_us = now - established_at_;
+      stats.connect_took_us = established_at_ - asked_at_;
+    }
+    if (path_) {
+      // The selected pair may change without a word.
+      const std::lock_guard lock (mutex_);
+      stats.snapshot = snapshot_;
+      stats.snapshot.path = path_->info ();
+    } else {
+      stats.snapshot = snapshot ();
+    }
+  });
+  return stats;
+}
+
+void
+Connection::accept () {
+  core_loop ().post ([self = shared_from_this ()] {
+    if (self->removed_ || !self->waiting_hello_) return;
+    const PeerSignal hello = *self->waiting_hello_;
+    self->waiting_hello_.reset ();
+    self->change ([&] (ConnectionSnapshot &s) {
+      s.state = P2P_CONNECTION_STATE_CONNECTING;
+      s.reason = "accepted";
+    });
+    self->receive_hello (hello);
+  });
+}
+
+void
+Connection::refuse (const std::string &reason) {
+  core_loop ().post ([self = shared_from_this (), reason] {
+    if (self->removed_ || !self->waiting_hello_) return;
+    self->say_bye (P2P_ERROR_REFUSED, reason);
+    self->remove ({}, "refused by this side", false);
+  });
+}
+
+Status
+Connection::update_remote_config (const NetworkConfig &config) {
+  if (config.id != peer_)
+    return Error{P2P_ERROR_INVALID_ARGUMENT, "The network configuration is of \"" + config.id +
+                                                 "\", not of \"" + peer_ + "\"."};
+  if (snapshot ().state == P2P_CONNECTION_STATE_REMOVED)
+    return Error{P2P_ERROR_CLOSED, "The connection to \"" + peer_ + "\" is closed."};
+  core_loop ().post ([self = shared_from_this (), config] {
+    if (self->removed_ || self->session_) return;
+    const auto &known = self->attempt_ ? self->attempt_->remote_config () : std::nullopt;
+    if (known && known->attempt == config.attempt) {
+      for (const std::string &candidate : config.candidates)
+        if (self->attempt_->add_remote_candidate (candidate)) ++self->signals_rejected_;
+      if (config.complete) self->attempt_->remote_gathering_done ();
+      return;
+    }
+    if ((!self->attempt_ || self->attempt_->started ()) && !self->new_attempt ()) return;
+    self->start_attempt (config, true);
+  });
+  return {};
+}
+
+Result<std::shared_ptr<ChannelPort>>
+Connection::open_channel (const std::string &name, const ChannelOptions &options) {
+  if (name.empty () || name.size () > kMaxChannelNameBytes ||
+      !g_utf8_validate_len (name.data (), name.size (), nullptr))
+    return Error{
+        P2P_ERROR_INVALID_ARGUMENT,
+        "A channel's name is 1 to " + std::to_string (kMaxChannelNameBytes) + " bytes of UTF-8."};
+  if (options.max_packet_lifetime_ms && options.max_retransmits)
+    return Error{P2P_ERROR_INVALID_ARGUMENT,
+                 "Of max-packet-lifetime and max-retransmits, a "
+                 "channel takes at most one."};
+  std::shared_ptr<ChannelPort> port;
+  {
+    const std::lock_guard lock (mutex_);
+    if (snapshot_.state == P2P_CONNECTION_STATE_REMOVED)
+      return snapshot_.error
+                 ? *snapshot_.error
+                 : Error{P2P_ERROR_CLOSED, "The connection to \"" + peer_ + "\" is closed."};
+    auto &slot = ports_[name];
+    if (slot && slot->is_open ()) return slot;
+    slot = port = std::make_shared<ChannelPort> (name, options, max_message_bytes_);
+  }
+  core_loop ().post ([self = shared_from_this (), port] {
+    if (self->removed_) {
+      const ConnectionSnapshot now = self->snapshot ();
+      std::make_shared<ChannelPump> (port)->closed (now.error);
+      return;
+    }
+    const auto pump = self->add_pump (port, false);
+    if (self->established () && !pump->attached ()) self->use_channel (pump);
+  });
+  return port;
+}
+
+std::shared_ptr<ChannelPort>
+Connection::lookup_channel (const std::string &name) const {
+  const std::lock_guard lock (mutex_);
+  const auto found = ports_.find (name);
+  return found == ports_.end () || !found->second->is_open () ? nullptr : found->second;
+}
+
+void
+Connection::close () {
+  core_loop ().post ([self = shared_from_this ()] { self->shut_down ("closed by this side"); });
+}
+
+}  // namespace p2p

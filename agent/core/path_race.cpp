@@ -1,0 +1,210 @@
+#include "core/path_race.hpp"
+
+#include <algorithm>
+
+#include "base/loop_thread.hpp"
+
+namespace p2p {
+
+namespace {
+
+// How long a usable way waits for a preferred one: the attempt delay of RFC 8305 section 5.
+constexpr TimeUs kPreferenceDelay = 250 * kMillisecond;
+// A handshake takes one round trip; with another way at hand there is no need to wait for long.
+constexpr TimeUs kHandshakeTimeoutWithAlternative = 3 * kSecond;
+// A server does not know when the client, which tries its ways one by one, comes to this one.
+constexpr TimeUs kServerPatience = 60 * kSecond;
+// Of one way: whoever can send packets to us could otherwise have us begin for ever.
+constexpr unsigned kMaxServerHandshakes = 8;
+
+}  // namespace
+
+// Watches one transport until it is ready or has failed.
+class PathRace::Handshake final : public Transport::Observer {
+ public:
+  Handshake (PathRace &race, Way &way, const QuicConfig &config)
+      : race_ (race), way_ (way), transport_ (make_quic_transport (config, *way.path)) {
+    transport_->set_observer (this);
+  }
+  Transport &transport () { return *transport_; }
+
+  void transport_ready () override {
+    transport_->set_observer (nullptr);
+    race_.handshake_ready (way_);
+  }
+  void transport_closed (const Error &error, bool by_peer, std::uint64_t) override {
+    race_.handshake_failed (way_, error, by_peer);
+  }
+  // Streams and datagrams do not exist before the handshake is done.
+  void transport_stream_opened (StreamId) override {}
+  void transport_stream_data (StreamId, ByteView, bool) override {}
+  void transport_stream_reset (StreamId, std::uint64_t) override {}
+  void transport_stream_stopped (StreamId, std::uint64_t) override {}
+  void transport_stream_sent (StreamId, std::size_t) override {}
+  void transport_stream_closed (StreamId) override {}
+  void transport_streams_available () override {}
+  void transport_datagram (ByteView) override {}
+  void transport_datagram_acked (std::uint64_t) override {}
+  void transport_datagram_lost (std::uint64_t) override {}
+
+ private:
+  PathRace &race_;
+  Way &way_;
+  std::unique_ptr<Transport> transport_;
+};
+
+PathRace::PathRace (const QuicConfig &config, Scheduler &clock, Observer &observer)
+    : config_ (config), clock_ (clock), observer_ (observer) {
+  patience_ = clock_.make_timer ([this] { choose (); });
+}
+
+PathRace::~PathRace () {
+  // Transports first: they use the paths.
+  ended_.clear ();
+  for (const auto &way : ways_) way->handshake.reset ();
+}
+
+std::size_t
+PathRace::add_way (const std::string &name) {
+  ways_.push_back (std::make_unique<Way> ());
+  ways_.back ()->name = name;
+  return ways_.size () - 1;
+}
+
+void
+PathRace::way_opened (std::size_t index, Path &path) {
+  Way &way = *ways_[index];
+  if (way.path || over_) return;
+  way.path = &path;
+  way.opened_at = clock_.now ();
+  choose ();
+}
+
+void
+PathRace::way_opened (std::size_t index, std::unique_ptr<Path> path) {
+  Path &opened = *path;
+  ways_[index]->owned = std::move (path);
+  way_opened (index, opened);
+}
+
+void
+PathRace::way_failed (std::size_t index, const Error &error) {
+  Way &way = *ways_[index];
+  if (way.failed || over_) return;
+  way.failed = error;
+  end_handshake (way);
+  choose ();
+}
+
+void
+PathRace::start (const std::string &peer_fingerprint, bool client) {
+  config_.client = client;
+  config_.peer_fingerprint = peer_fingerprint;
+  started_ = true;
+  choose ();
+}
+
+void
+PathRace::begin_handshake (Way &way) {
+  QuicConfig config = config_;
+  const bool alternative = std::any_of (ways_.begin (), ways_.end (), [&] (const auto &other) {
+    return other.get () != &way && !other->failed;
+  });
+  if (!config.client)
+    config.handshake_timeout_us = kServerPatience;
+  else if (alternative)
+    config.handshake_timeout_us = kHandshakeTimeoutWithAlternative;
+  ++way.handshakes;
+  way.handshake = std::make_unique<Handshake> (*this, way, config);
+}
+
+void
+PathRace::end_handshake (Way &way) {
+  if (!way.handshake) return;
+  way.handshake->transport ().set_observer (nullptr);
+  ended_.push_back (std::move (way.handshake));
+}
+
+void
+PathRace::choose () {
+  if (!started_ || over_) return;
+  if (!config_.client) {
+    for (const auto &way : ways_)
+      if (way->path && !way->failed && !way->handshake) begin_handshake (*way);
+  } else {
+    bool preferred_may_come = false;
+    for (const auto &way : ways_) {
+      if (way->failed) continue;
+      if (way->handshake) return;
+      if (!way->path) {
+        preferred_may_come = true;
+        continue;
+      }
+      const TimeUs due = way->opened_at + kPreferenceDelay;
+      if (preferred_may_come && clock_.now () < due) {
+        patience_->arm (due);
+        return;
+      }
+      begin_handshake (*way);
+      return;
+    }
+  }
+  const bool any_left =
+      std::any_of (ways_.begin (), ways_.end (), [] (const auto &way) { return !way->failed; });
+  if (any_left) return;
+  std::string message = "No path to the peer works";
+  for (const std::string &sentence : report ()) message += "; " + sentence;
+  lose ({P2P_ERROR_UNREACHABLE, message + "."});
+}
+
+void
+PathRace::handshake_ready (Way &way) {
+  if (over_) return;
+  over_ = true;
+  patience_->disarm ();
+  observer_.race_won (way.handshake->transport (), *way.path);
+}
+
+void
+PathRace::handshake_failed (Way &way, const Error &error, bool by_peer) {
+  if (over_) return;
+  // Another way would lead to the same wrong certificate.
+  if (error.code == P2P_ERROR_NOT_AUTHORIZED) {
+    lose (error);
+    return;
+  }
+  end_handshake (way);
+  // The client has turned to another way, but it may come back to this one.
+  if (!config_.client && by_peer && way.handshakes < kMaxServerHandshakes) {
+    begin_handshake (way);
+    return;
+  }
+  way.failed = error;
+  choose ();
+}
+
+void
+PathRace::lose (const Error &error) {
+  over_ = true;
+  patience_->disarm ();
+  observer_.race_lost (error);
+}
+
+std::vector<std::string>
+PathRace::report () const {
+  std::vector<std::string> sentences;
+  for (const auto &way : ways_) {
+    std::string text = way->name + ": ";
+    if (way->failed)
+      text += way->failed->message;
+    else if (way->handshake)
+      text += over_ ? "in use" : "handshake under way";
+    else
+      text += way->path ? "open" : "not open yet";
+    while (!text.empty () && text.back () == '.') text.pop_back ();
+    sentences.push_back (std::move (text));
+  }
+  return sentences;
+}
+
+}  // namespace p2p

@@ -1,0 +1,473 @@
+#include "ice/ice_transport.hpp"
+
+#include <array>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "base/loop_thread.hpp"
+#include "ice/candidate_sdp.hpp"
+#include "ice/local_addresses.hpp"
+#include "ice/name_lookup.hpp"
+#include "ice/nice_handle.hpp"
+#include "ice/nice_path.hpp"
+
+namespace p2p {
+
+namespace {
+
+// A resolver asks its second server after 5 s; whoever needs that long gets candidates without the
+// server rather than none, because libnice can gather only once.
+constexpr TimeUs kNameTimeout = 3 * kSecond;
+constexpr TimeUs kMdnsTimeout = 2 * kSecond;  // RFC 6762 section 5.2: asked at 0 s and 1 s
+// A peer with many interfaces has 20; each costs up to one check per local candidate.
+constexpr std::size_t kMaxRemoteCandidates = 64;
+constexpr std::size_t kMaxMdnsCandidates = 8;  // each is a look-up that the peer causes here
+constexpr std::size_t kMaxTurnServers = 8;     // libnice's limit for a component
+
+const char *
+state_name (IceState state) {
+  switch (state) {
+    case IceState::gathering:
+      return "gathering";
+    case IceState::connecting:
+      return "connecting";
+    case IceState::connected:
+      return "connected";
+    case IceState::ready:
+      return "ready";
+    case IceState::failed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+class NiceIceTransport final : public IceTransport, private NiceEvents {
+ public:
+  NiceIceTransport (const IceConfig &config, LocalAddresses addresses, Observer &observer)
+      : config_ (config),
+        addresses_ (std::move (addresses)),
+        observer_ (observer),
+        alive_ (std::make_shared<NiceIceTransport *> (this)),
+        nice_ (config, *this),
+        path_ (nice_.agent (), nice_.stream (), core_loop ().scheduler (),
+               core_loop ().context ()) {}
+
+  Status start ();
+
+  IceCredentials local_credentials () const override;
+  std::vector<std::string> local_candidates () const override { return local_candidates_; }
+  bool gathering_done () const override { return gathering_done_; }
+  Status set_remote_credentials (const IceCredentials &credentials) override;
+  Status add_remote_candidate (const std::string &sdp) override;
+  void remote_gathering_done () override;
+  IceState state () const override { return state_; }
+  std::optional<IcePair> selected_pair () const override { return pair_; }
+  Path &path () override { return path_; }
+
+ private:
+  void nice_candidate (const std::string &sdp) override;
+  void nice_gathering_done () override;
+  void nice_state (NiceComponentState state) override;
+  void nice_selected (const IcePair &pair) override;
+  void nice_received (ByteView datagram) override { path_.received (datagram); }
+
+  // The observer is never called from inside of a call to this object.
+  template <class Work>
+  void later (Work work);
+  void warn (Error warning);
+  Status gather (const NameLookup::Answers &answers);
+  bool has_socket () const;
+  void gathering_failed (const Error &error);
+  bool use_turn_servers (const NameLookup::Answers &answers);
+  void use_stun_server (const NameLookup::Answers &answers);
+  const LookedUp *address_of (const NameLookup::Answers &answers, const std::string &host,
+                              const char *kind);
+  void resolve_remote (RemoteCandidate candidate);
+  void pass_to_libnice (const RemoteCandidate &candidate);
+  void pass_on_remote_end ();
+  void advance (IceState next);
+
+  const IceConfig config_;
+  const LocalAddresses addresses_;
+  Observer &observer_;
+  std::shared_ptr<NiceIceTransport *> alive_;  // posted work holds it weakly
+  NiceHandle nice_;
+  NicePath path_;
+  std::unique_ptr<NameLookup> server_lookup_;
+
+  std::vector<std::string> local_candidates_;
+  bool gathering_done_ = false;
+
+  std::optional<IceCredentials> remote_credentials_;
+  std::vector<RemoteCandidate> waiting_;  // for the credentials
+  std::set<std::string> remote_seen_;     // by transport and address: the same counts once
+  std::size_t remote_ignored_ = 0;
+  bool remote_limit_told_ = false;
+  std::map<std::size_t, std::unique_ptr<NameLookup>> mdns_lookups_;
+  std::size_t mdns_count_ = 0;
+  bool remote_ended_ = false, remote_end_passed_on_ = false;
+
+  IceState state_ = IceState::gathering;
+  std::optional<IceState> state_without_pair_;  // connected or more, but the pair is still to come
+  std::optional<IcePair> pair_;
+};
+
+template <class Work>
+void
+NiceIceTransport::later (Work work) {
+  core_loop ().post ([alive = std::weak_ptr<NiceIceTransport *> (alive_), work = std::move (work)] {
+    if (const auto self = alive.lock ()) work (**self);
+  });
+}
+
+void
+NiceIceTransport::warn (Error warning) {
+  g_debug ("ice: %s", warning.message.c_str ());
+  later ([warning = std::move (warning)] (NiceIceTransport &self) {
+    self.observer_.ice_warning (warning);
+  });
+}
+
+// ---------------------------------------------------------------------------------- gathering
+
+Status
+NiceIceTransport::start () {
+  if (addresses_.left_out > 0)
+    warn ({P2P_ERROR_LIMIT, std::to_string (addresses_.left_out) +
+                                " of this machine's addresses get no candidates; name the ones to "
+                                "use with local addresses."});
+  std::vector<std::string> names;
+  for (const auto &server : config_.turn_servers) names.push_back (server.host);
+  for (const auto &server : config_.stun_servers) names.push_back (server.host);
+  if (names.empty ()) return gather ({});
+  server_lookup_ = std::make_unique<NameLookup> (names, core_loop ().scheduler (), kNameTimeout,
+                                                 [this] (const NameLookup::Answers &answers) {
+                                                   if (const auto error = gather (answers))
+                                                     gathering_failed (*error);
+                                                 });
+  return {};
+}
+
+Status
+NiceIceTransport::gather (const NameLookup::Answers &answers) {
+  NiceAgent *agent = nice_.agent ();
+  const bool turn_over_udp = use_turn_servers (answers);
+  // Beside TURN over UDP libnice takes the plain server's answers for TURN's, rejects them and
+  // waits 2 s for others; the answer to Allocate gives the same candidate anyway.
+  if (turn_over_udp && !config_.stun_servers.empty ())
+    g_debug ("ice: no STUN server is asked, because the TURN server tells the same");
+  else if (!config_.relay_only)
+    use_stun_server (answers);
+
+  if (config_.port_min != 0)
+    nice_agent_set_port_range (agent, nice_.stream (), kNiceComponent, config_.port_min,
+                               config_.port_max);
+  for (const auto &text : addresses_.chosen) {
+    NiceAddress address;
+    nice_address_init (&address);
+    if (nice_address_set_from_string (&address, text.c_str ()))
+      nice_agent_add_local_address (agent, &address);
+  }
+  g_debug ("ice: gathering on %zu addresses", addresses_.chosen.size ());
+  if (nice_agent_gather_candidates (agent, nice_.stream ()) && has_socket ()) return {};
+  std::string message = "No socket could be bound to " + addresses_.chosen.front ();
+  if (addresses_.chosen.size () > 1) message += " or any other local address";
+  if (config_.port_min != 0)
+    message += " in the ports " + std::to_string (config_.port_min) + " to " +
+               std::to_string (config_.port_max);
+  return Error{P2P_ERROR_UNREACHABLE,
+               message + "; check that the addresses are this machine's and the ports are free."};
+}
+
+// libnice is content with active TCP candidates, which have no socket yet.
+bool
+NiceIceTransport::has_socket () const {
+  GSList *candidates =
+      nice_agent_get_local_candidates (nice_.agent (), nice_.stream (), kNiceComponent);
+  bool found = false;
+  for (GSList *item = candidates; item; item = item->next)
+    found = found || static_cast<NiceCandidate *> (item->data)->transport !=
+                         NICE_CANDIDATE_TRANSPORT_TCP_ACTIVE;
+  g_slist_free_full (
+      candidates, [] (gpointer one) { nice_candidate_free (static_cast<NiceCandidate *> (one)); });
+  return found;
+}
+
+void
+NiceIceTransport::gathering_failed (const Error &error) {
+  warn (error);
+  later ([] (NiceIceTransport &self) { self.nice_gathering_done (); });
+  later ([] (NiceIceTransport &self) { self.advance (IceState::failed); });
+}
+
+const LookedUp *
+NiceIceTransport::address_of (const NameLookup::Answers &answers, const std::string &host,
+                              const char *kind) {
+  const auto found = answers.find (host);
+  const LookedUp *answer = found == answers.end () ? nullptr : &found->second;
+  const bool any = answer && (!answer->ipv4.empty () || !answer->ipv6.empty ());
+  if (any && ((!answer->ipv4.empty () && addresses_.has_ipv4) ||
+              (!answer->ipv6.empty () && addresses_.has_ipv6)))
+    return answer;
+  const std::string what = std::string ("The ") + kind + " server \"" + host + "\" is not used: ";
+  if (any)
+    warn ({P2P_ERROR_UNREACHABLE,
+           what + "it has only addresses of a kind (IPv4, IPv6) that this machine has not."});
+  else
+    warn ({P2P_ERROR_UNREACHABLE,
+           what + "its name does not resolve" +
+               (answer && !answer->problem.empty () ? " (" + answer->problem + ")" : "") +
+               "; check the name and this machine's name service."});
+  return nullptr;
+}
+
+bool
+NiceIceTransport::use_turn_servers (const NameLookup::Answers &answers) {
+  bool over_udp = false;
+  std::size_t used = 0, left_out = 0;
+  for (const auto &server : config_.turn_servers) {
+    const LookedUp *at = address_of (answers, server.host, "TURN");
+    if (!at) continue;
+    const bool udp = server.protocol == TurnProtocol::udp;
+    const std::array<std::pair<const std::string &, bool>, 2> families = {
+        {{at->ipv4, addresses_.has_ipv4}, {at->ipv6, addresses_.has_ipv6}}};
+    for (const auto &[ip, reachable] : families) {
+      if (ip.empty () || !reachable) continue;
+      if (used == kMaxTurnServers) {
+        ++left_out;
+        continue;
+      }
+      nice_agent_set_relay_info (nice_.agent (), nice_.stream (), kNiceComponent, ip.c_str (),
+                                 server.port, server.user.c_str (), server.password.c_str (),
+                                 udp ? NICE_RELAY_TYPE_TURN_UDP : NICE_RELAY_TYPE_TURN_TCP);
+      ++used;
+      over_udp = over_udp || udp;
+    }
+  }
+  if (left_out > 0)
+    warn ({P2P_ERROR_LIMIT, std::to_string (left_out) + " addresses of TURN servers are not used: "
+                                                        "at most 8 are; name fewer servers."});
+  return over_udp;
+}
+
+void
+NiceIceTransport::use_stun_server (const NameLookup::Answers &answers) {
+  for (const auto &server : config_.stun_servers) {
+    const LookedUp *at = address_of (answers, server.host, "STUN");
+    if (!at) continue;
+    // libnice asks one server at one address. IPv4 first: that is where the NATs are.
+    const bool ipv4 = !at->ipv4.empty () && addresses_.has_ipv4;
+    g_object_set (nice_.agent (), "stun-server", (ipv4 ? at->ipv4 : at->ipv6).c_str (),
+                  "stun-server-port", guint{server.port}, nullptr);
+    return;
+  }
+}
+
+void
+NiceIceTransport::nice_candidate (const std::string &sdp) {
+  if (sdp.empty ()) return;
+  // With relays only, nothing may tell the peer where this machine is.
+  if (config_.relay_only && sdp.find (" typ relay") == std::string::npos) return;
+  const std::string shown = config_.relay_only ? without_related_address (sdp) : sdp;
+  local_candidates_.push_back (shown);
+  observer_.ice_candidate (shown);
+}
+
+void
+NiceIceTransport::nice_gathering_done () {
+  if (gathering_done_) return;
+  gathering_done_ = true;
+  g_debug ("ice: gathering done, %zu candidates", local_candidates_.size ());
+  observer_.ice_gathering_done ();
+}
+
+IceCredentials
+NiceIceTransport::local_credentials () const {
+  char *ufrag = nullptr, *pwd = nullptr;
+  nice_agent_get_local_credentials (nice_.agent (), nice_.stream (), &ufrag, &pwd);
+  const UniqueChars own_ufrag (ufrag), own_pwd (pwd);
+  return {ufrag ? ufrag : "", pwd ? pwd : ""};
+}
+
+// --------------------------------------------------------------------------------- remote side
+
+Status
+NiceIceTransport::set_remote_credentials (const IceCredentials &credentials) {
+  if (auto error = check_ice_credentials (credentials)) return error;
+  if (remote_credentials_) {
+    if (remote_credentials_->ufrag == credentials.ufrag &&
+        remote_credentials_->pwd == credentials.pwd)
+      return {};
+    return Error{P2P_ERROR_INVALID_ARGUMENT,
+                 "The remote ufrag and pwd cannot change any more; other ones need a new ICE "
+                 "generation on both sides."};
+  }
+  remote_credentials_ = credentials;
+  nice_agent_set_remote_credentials (nice_.agent (), nice_.stream (), credentials.ufrag.c_str (),
+                                     credentials.pwd.c_str ());
+  for (const auto &candidate : std::exchange (waiting_, {})) pass_to_libnice (candidate);
+  pass_on_remote_end ();
+  return {};
+}
+
+Status
+NiceIceTransport::add_remote_candidate (const std::string &sdp) {
+  auto parsed = parse_remote_candidate (sdp);
+  if (!parsed) return parsed.error ();
+  RemoteCandidate &candidate = *parsed;
+  if (candidate.use == RemoteCandidate::Use::ignore) {
+    ++remote_ignored_;
+    return {};
+  }
+  const std::string key = candidate.transport + candidate.tcp_type + " " + candidate.address + " " +
+                          std::to_string (candidate.port);
+  if (remote_seen_.count (key) > 0) return {};
+  if (remote_seen_.size () >= kMaxRemoteCandidates) {
+    ++remote_ignored_;
+    if (!std::exchange (remote_limit_told_, true))
+      warn ({P2P_ERROR_LIMIT, "The peer has more than 64 candidates; the rest is ignored."});
+    return {};
+  }
+  remote_seen_.insert (key);
+  if (candidate.use == RemoteCandidate::Use::resolve)
+    resolve_remote (std::move (candidate));
+  else
+    pass_to_libnice (candidate);
+  return {};
+}
+
+void
+NiceIceTransport::resolve_remote (RemoteCandidate candidate) {
+  if (mdns_count_ == kMaxMdnsCandidates) {
+    ++remote_ignored_;
+    return;
+  }
+  const std::size_t id = mdns_count_++;
+  const std::string name = candidate.address;
+  mdns_lookups_[id] = std::make_unique<NameLookup> (
+      std::vector<std::string>{name}, core_loop ().scheduler (), kMdnsTimeout,
+      [this, id, candidate = std::move (candidate)] (const NameLookup::Answers &answers) mutable {
+        const LookedUp answer = answers.begin ()->second;
+        const bool ipv4 = !answer.ipv4.empty () && addresses_.has_ipv4;
+        candidate.address = ipv4 ? answer.ipv4 : answer.ipv6;
+        if (is_peer_address (candidate.address))
+          pass_to_libnice (candidate);
+        else
+          warn ({P2P_ERROR_UNREACHABLE,
+                 "A candidate of the peer is not used: its name \"" + answers.begin ()->first +
+                     "\" does not resolve; it needs mDNS on this machine (libnss-mdns)."});
+        mdns_lookups_.erase (id);
+        pass_on_remote_end ();
+      });
+}
+
+void
+NiceIceTransport::pass_to_libnice (const RemoteCandidate &candidate) {
+  if (!remote_credentials_) {
+    waiting_.push_back (candidate);
+    return;
+  }
+  NiceCandidate *parsed = nice_agent_parse_remote_candidate_sdp (nice_.agent (), nice_.stream (),
+                                                                 candidate.to_nice_sdp ().c_str ());
+  if (!parsed) {
+    ++remote_ignored_;
+    return;
+  }
+  GSList list = {parsed, nullptr};
+  nice_agent_set_remote_candidates (nice_.agent (), nice_.stream (), kNiceComponent, &list);
+  nice_candidate_free (parsed);
+}
+
+void
+NiceIceTransport::remote_gathering_done () {
+  remote_ended_ = true;
+  pass_on_remote_end ();
+}
+
+void
+NiceIceTransport::pass_on_remote_end () {
+  if (!remote_ended_ || !remote_credentials_ || !mdns_lookups_.empty () || remote_end_passed_on_)
+    return;
+  remote_end_passed_on_ = true;
+  nice_agent_peer_candidate_gathering_done (nice_.agent (), nice_.stream ());
+}
+
+// ---------------------------------------------------------------------------------------- state
+
+void
+NiceIceTransport::nice_state (NiceComponentState state) {
+  switch (state) {
+    case NICE_COMPONENT_STATE_DISCONNECTED:
+    case NICE_COMPONENT_STATE_GATHERING:
+    case NICE_COMPONENT_STATE_LAST:
+      return;
+    case NICE_COMPONENT_STATE_CONNECTING:
+      advance (IceState::connecting);
+      return;
+    case NICE_COMPONENT_STATE_CONNECTED:
+      advance (IceState::connected);
+      return;
+    case NICE_COMPONENT_STATE_READY:
+      advance (IceState::ready);
+      return;
+    case NICE_COMPONENT_STATE_FAILED:
+      advance (IceState::failed);
+      return;
+  }
+}
+
+// States only go forward: libnice falls back from READY whenever it checks a pair again, while the
+// selected one carries on. From failed there is a way back, when the peer is heard again.
+void
+NiceIceTransport::advance (IceState next) {
+  const bool usable = next == IceState::connected || next == IceState::ready;
+  if (next == state_ || (next < state_ && !(state_ == IceState::failed && usable))) return;
+  if (usable && !pair_) {
+    state_without_pair_ = next;
+    return;
+  }
+  state_without_pair_.reset ();
+  const bool recovered = state_ == IceState::failed;
+  g_debug ("ice: %s -> %s", state_name (state_), state_name (next));
+  state_ = next;
+  if (next == IceState::failed)
+    path_.failed ({P2P_ERROR_UNREACHABLE,
+                   "No pair of candidates reaches the peer (any more); a TURN server may help."});
+  else if (recovered)
+    path_.recovered ();
+  observer_.ice_state (next);
+}
+
+void
+NiceIceTransport::nice_selected (const IcePair &pair) {
+  if (pair_ && pair_->local_sdp == pair.local_sdp && pair_->remote_sdp == pair.remote_sdp) return;
+  g_debug ("ice: pair %s - %s", pair.local.c_str (), pair.remote.c_str ());
+  pair_ = pair;
+  path_.pair_selected (pair);
+  // Posted: after the observer's call nothing may be left to do here.
+  if (state_without_pair_)
+    later ([next = *state_without_pair_] (NiceIceTransport &self) { self.advance (next); });
+  observer_.ice_selected_pair (pair);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<IceTransport>>
+IceTransport::create (const IceConfig &config, Observer &observer) {
+  if (config.relay_only && config.turn_servers.empty ())
+    return Error{P2P_ERROR_INVALID_ARGUMENT,
+                 "Only relays may be used, but there is no TURN server; name one, or allow every "
+                 "kind of candidate."};
+  if (config.port_min > config.port_max || (config.port_min == 0 && config.port_max != 0))
+    return Error{P2P_ERROR_INVALID_ARGUMENT,
+                 "The range of local ports is malformed: it goes from a port of at least 1 to one "
+                 "that is not lower."};
+  auto addresses = find_local_addresses (config.local_addresses);
+  if (!addresses) return addresses.error ();
+  auto transport = std::make_unique<NiceIceTransport> (config, *addresses, observer);
+  if (auto error = transport->start ()) return *error;
+  return std::unique_ptr<IceTransport> (std::move (transport));
+}
+
+}  // namespace p2p

@@ -1,0 +1,156 @@
+#include "ice/nice_handle.hpp"
+
+#include <array>
+
+#include "base/loop_thread.hpp"
+
+namespace p2p {
+
+namespace {
+
+using Listener = std::weak_ptr<NiceEvents *>;
+
+template <class Work>
+void
+tell (gpointer data, Work work) {
+  core_loop ().post ([listener = *static_cast<Listener *> (data), work = std::move (work)] {
+    if (const auto events = listener.lock ()) work (**events);
+  });
+}
+
+template <class Handler>
+void
+connect (NiceAgent *agent, const char *signal, Handler *handler,
+         const std::shared_ptr<NiceEvents *> &listener) {
+  // A box per handler: GLib keeps it while the handler runs on another thread.
+  g_signal_connect_data (
+      agent, signal, reinterpret_cast<GCallback> (handler), new Listener (listener),
+      [] (gpointer data, GClosure *) { delete static_cast<Listener *> (data); },
+      static_cast<GConnectFlags> (0));
+}
+
+std::string
+to_sdp (NiceAgent *agent, NiceCandidate *candidate) {
+  const UniqueChars line (nice_agent_generate_local_candidate_sdp (agent, candidate));
+  if (!line) return {};
+  return g_str_has_prefix (line.get (), "a=") ? line.get () + 2 : line.get ();
+}
+
+const char *
+type_name (NiceCandidateType type) {
+  switch (type) {
+    case NICE_CANDIDATE_TYPE_HOST:
+      return "host";
+    case NICE_CANDIDATE_TYPE_SERVER_REFLEXIVE:
+      return "srflx";
+    case NICE_CANDIDATE_TYPE_PEER_REFLEXIVE:
+      return "prflx";
+    case NICE_CANDIDATE_TYPE_RELAYED:
+      return "relay";
+  }
+  return "unknown";
+}
+
+std::string
+describe (const NiceCandidate &candidate) {
+  std::array<gchar, NICE_ADDRESS_STRING_LEN> ip{};
+  nice_address_to_string (&candidate.addr, ip.data ());
+  const bool ipv6 = nice_address_ip_version (&candidate.addr) == 6;
+  std::string out = type_name (candidate.type);
+  out.append (ipv6 ? " [" : " ").append (ip.data ()).append (ipv6 ? "]:" : ":");
+  out += std::to_string (nice_address_get_port (&candidate.addr));
+  return out + (candidate.transport == NICE_CANDIDATE_TRANSPORT_UDP ? "/udp" : "/tcp");
+}
+
+void
+on_candidate (NiceAgent *agent, NiceCandidate *candidate, gpointer data) {
+  tell (data, [sdp = to_sdp (agent, candidate)] (NiceEvents &to) { to.nice_candidate (sdp); });
+}
+
+void
+on_gathering_done (NiceAgent *, guint, gpointer data) {
+  tell (data, [] (NiceEvents &to) { to.nice_gathering_done (); });
+}
+
+void
+on_state (NiceAgent *, guint, guint, guint state, gpointer data) {
+  tell (data,
+        [state] (NiceEvents &to) { to.nice_state (static_cast<NiceComponentState> (state)); });
+}
+
+void
+on_selected (NiceAgent *agent, guint, guint, NiceCandidate *local, NiceCandidate *remote,
+             gpointer data) {
+  IcePair pair;
+  pair.local_sdp = to_sdp (agent, local);
+  pair.remote_sdp = to_sdp (agent, remote);
+  pair.local = describe (*local);
+  pair.remote = describe (*remote);
+  pair.local_type = type_name (local->type);
+  pair.remote_type = type_name (remote->type);
+  pair.relayed =
+      local->type == NICE_CANDIDATE_TYPE_RELAYED || remote->type == NICE_CANDIDATE_TYPE_RELAYED;
+  pair.tcp = local->transport != NICE_CANDIDATE_TRANSPORT_UDP;
+  tell (data, [pair] (NiceEvents &to) { to.nice_selected (pair); });
+}
+
+void
+on_received (NiceAgent *, guint, guint, guint size, gchar *bytes, gpointer data) {
+  static_cast<NiceEvents *> (data)->nice_received (ByteView (bytes, size));
+}
+
+void
+on_closed (GObject *, GAsyncResult *, gpointer data) {
+  const std::unique_ptr<Ref<NiceAgent>> agent (static_cast<Ref<NiceAgent> *> (data));
+  // The last reference must not go inside of a callback of libnice.
+  ice_loop ().post ([last = std::move (*agent)] {});
+}
+
+}  // namespace
+
+NiceHandle::NiceHandle (const IceConfig &config, NiceEvents &events)
+    : agent_ (Ref<NiceAgent>::adopt (nice_agent_new_full (
+          ice_loop ().context (), NICE_COMPATIBILITY_RFC5245, NICE_AGENT_OPTION_ICE_TRICKLE))),
+      listener_ (std::make_shared<NiceEvents *> (&events)) {
+  // keepalive-conncheck: without it libnice never notices that a pair is dead. consent-freshness:
+  // 0.1.21 revokes it after 10 s, for good; liveness is decided above. stun-max-retransmissions:
+  // every retransmission delays READY while a pair of higher priority has no answer.
+  g_object_set (agent_.get (), "controlling-mode", gboolean{config.controlling}, "upnp", FALSE,
+                "ice-udp", TRUE, "ice-tcp", gboolean{config.tcp}, "keepalive-conncheck", TRUE,
+                "force-relay", gboolean{config.relay_only}, "stun-max-retransmissions", 2, nullptr);
+  stream_ = nice_agent_add_stream (agent_.get (), 1);
+
+  connect (agent_.get (), "new-candidate-full", on_candidate, listener_);
+  connect (agent_.get (), "candidate-gathering-done", on_gathering_done, listener_);
+  connect (agent_.get (), "component-state-changed", on_state, listener_);
+  connect (agent_.get (), "new-selected-pair-full", on_selected, listener_);
+
+  // From the first moment: without a receiver libnice does not even see the answers of servers. On
+  // core, so that a flood of datagrams cannot make libnice's timers late.
+  nice_agent_attach_recv (agent_.get (), stream_, kNiceComponent, core_loop ().context (),
+                          on_received, &events);
+}
+
+NiceHandle::~NiceHandle () {
+  listener_.reset ();
+  g_signal_handlers_disconnect_matched (agent_.get (), G_SIGNAL_MATCH_FUNC, 0, 0, nullptr,
+                                        reinterpret_cast<gpointer> (on_candidate), nullptr);
+  g_signal_handlers_disconnect_matched (agent_.get (), G_SIGNAL_MATCH_FUNC, 0, 0, nullptr,
+                                        reinterpret_cast<gpointer> (on_gathering_done), nullptr);
+  g_signal_handlers_disconnect_matched (agent_.get (), G_SIGNAL_MATCH_FUNC, 0, 0, nullptr,
+                                        reinterpret_cast<gpointer> (on_state), nullptr);
+  g_signal_handlers_disconnect_matched (agent_.get (), G_SIGNAL_MATCH_FUNC, 0, 0, nullptr,
+                                        reinterpret_cast<gpointer> (on_selected), nullptr);
+  // The barrier, in two halves. This call moves the sockets from core's context to that of ICE: we
+  // are on core and outside of libnice, so none of their callbacks can be running or come later.
+  // What follows is a task of the ICE thread, so no timer of libnice can be in the middle of
+  // anything when the stream goes.
+  nice_agent_attach_recv (agent_.get (), stream_, kNiceComponent, ice_loop ().context (), nullptr,
+                          nullptr);
+  ice_loop ().post ([agent = std::move (agent_), stream = stream_] {
+    nice_agent_remove_stream (agent.get (), stream);
+    nice_agent_close_async (agent.get (), on_closed, new Ref<NiceAgent> (agent));
+  });
+}
+
+}  // namespace p2p

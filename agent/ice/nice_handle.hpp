@@ -1,0 +1,48 @@
+// Owns a NiceAgent with its one stream of one component. libnice emits its signals on whatever
+// thread happens to be inside of it; here they become calls on the core thread, in order.
+#pragma once
+#include <nice/agent.h>
+
+#include <memory>
+#include <string>
+
+#include "base/bytes.hpp"
+#include "base/ptr.hpp"
+#include "ice/ice_transport.hpp"
+
+namespace p2p {
+
+constexpr guint kNiceComponent = 1;
+
+class NiceEvents {
+ public:
+  virtual ~NiceEvents () = default;
+  virtual void nice_candidate (const std::string &sdp) = 0;
+  virtual void nice_gathering_done () = 0;
+  virtual void nice_state (NiceComponentState state) = 0;
+  virtual void nice_selected (const IcePair &pair) = 0;
+  virtual void nice_received (ByteView datagram) = 0;  // valid only inside of the call
+};
+
+class NiceHandle {
+ public:
+  // On the core thread, as everything here. `events` must outlive the handle and hears nothing from
+  // inside of a call into libnice.
+  NiceHandle (const IceConfig &config, NiceEvents &events);
+  // Nothing is heard after this. The agent closes by itself on the ICE thread, where a relay gets
+  // released; core does not wait for it.
+  ~NiceHandle ();
+  NiceHandle (const NiceHandle &) = delete;
+  NiceHandle &operator= (const NiceHandle &) = delete;
+
+  NiceAgent *agent () const { return agent_.get (); }
+  guint stream () const { return stream_; }
+
+ private:
+  Ref<NiceAgent> agent_;
+  guint stream_ = 0;
+  // Tasks on their way to core hold it weakly: when the handle is gone, they do nothing.
+  std::shared_ptr<NiceEvents *> listener_;
+};
+
+}  // namespace p2p

@@ -1,0 +1,222 @@
+#include "ice/nice_path.hpp"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+
+#include "ice/nice_handle.hpp"
+
+namespace p2p {
+
+namespace {
+
+constexpr std::size_t kMaxBurstDatagrams = 64;  // one system call of libnice's
+// Where no descriptor tells when there is room again (relays, TCP), it is tried after this time: at
+// 200 KB of socket buffer that is no limit below 300 Mbit/s.
+constexpr TimeUs kRetryAfter = 5 * kMillisecond;
+
+bool
+is_ipv6 (const IcePair &pair) {
+  return pair.local.find ('[') != std::string::npos;
+}
+
+// QUIC's probes must not be fragmented on the way (RFC 9000 section 14), nor be refused because of
+// what the kernel believes about the route.
+void
+forbid_fragments (GSocket *socket) {
+  const int level =
+      g_socket_get_family (socket) == G_SOCKET_FAMILY_IPV6 ? IPPROTO_IPV6 : IPPROTO_IP;
+  const int option = level == IPPROTO_IPV6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER;
+  const int value = level == IPPROTO_IPV6 ? IPV6_PMTUDISC_PROBE : IP_PMTUDISC_PROBE;
+  if (!g_socket_set_option (socket, level, option, value, nullptr))
+    g_debug ("ice: the socket's datagrams may be fragmented");
+}
+
+}  // namespace
+
+std::size_t
+max_datagram_bytes_on (const IcePair &pair) {
+  if (pair.relayed || pair.tcp) return kMinDatagramBytes;
+  return is_ipv6 (pair) ? 1232 : 1452;
+}
+
+NicePath::NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainContext *context)
+    : agent_ (agent),
+      stream_ (stream),
+      scheduler_ (scheduler),
+      context_ (context),
+      writable_timer_ (scheduler.make_timer ([this] { on_writable (); })),
+      batch_end_ (scheduler.make_timer ([this] { on_batch_end (); })) {}
+
+NicePath::~NicePath () = default;
+
+void
+NicePath::pair_selected (const IcePair &pair) {
+  const bool news =
+      !pair_ || pair_->local_sdp != pair.local_sdp || pair_->remote_sdp != pair.remote_sdp;
+  pair_ = pair;
+  if (!news) return;
+  const auto socket =
+      Ref<GSocket>::adopt (nice_agent_get_selected_socket (agent_, stream_, kNiceComponent));
+  if (socket) forbid_fragments (socket.get ());
+  // The socket that was waited for may never be writable again.
+  if (blocked_ || !rest_.empty ()) {
+    writable_source_.reset ();
+    writable_timer_->arm (scheduler_.now ());
+  }
+  if (receiver_) receiver_->path_changed (*this);
+}
+
+void
+NicePath::received (ByteView datagram) {
+  if (!receiver_) {
+    ++dropped_received_;
+    return;
+  }
+  receiver_->path_received (*this, datagram);
+  if (++in_batch_ >= kBatchDatagrams)
+    on_batch_end ();
+  else if (in_batch_ == 1)
+    batch_end_->arm (scheduler_.now ());
+}
+
+void
+NicePath::on_batch_end () {
+  if (in_batch_ == 0) return;
+  in_batch_ = 0;
+  if (receiver_) receiver_->path_batch_done (*this);
+}
+
+void
+NicePath::failed (const Error &error) {
+  failed_ = true;
+  // What is left of a burst is lost, as on a wire; libnice would never say that there is room.
+  rest_.clear ();
+  blocked_ = false;
+  writable_source_.reset ();
+  writable_timer_->disarm ();
+  if (receiver_) receiver_->path_failed (*this, error);
+}
+
+void
+NicePath::recovered () {
+  failed_ = false;
+  if (receiver_) receiver_->path_changed (*this);
+}
+
+Path::Sent
+NicePath::send (ByteView burst, std::size_t segment_bytes) {
+  if (burst.empty ()) return Sent::all;
+  if (!pair_ || failed_ || segment_bytes == 0 || burst.size > max_burst_bytes ()) {
+    ++failed_bursts_;
+    return Sent::failed;
+  }
+  // Datagrams of one burst stay together and in order.
+  if (!rest_.empty () || blocked_) {
+    blocked_ = true;
+    return Sent::would_block;
+  }
+  const Pushed pushed = push (burst, segment_bytes);
+  if (pushed.outcome != Sent::would_block) return pushed.outcome;
+  watch_writable ();
+  if (pushed.bytes == 0) {
+    blocked_ = true;
+    return Sent::would_block;
+  }
+  const ByteView rest = burst.sub (pushed.bytes);
+  rest_.assign (rest.begin (), rest.end ());
+  rest_segment_bytes_ = segment_bytes;
+  return Sent::all;
+}
+
+NicePath::Pushed
+NicePath::push (ByteView burst, std::size_t segment_bytes) {
+  std::array<GOutputVector, kMaxBurstDatagrams> vectors;
+  std::array<NiceOutputMessage, kMaxBurstDatagrams> messages;
+  std::size_t sent = 0;
+  while (sent < burst.size) {
+    guint count = 0;
+    for (std::size_t at = sent; at < burst.size && count < kMaxBurstDatagrams; ++count) {
+      const ByteView one = burst.sub (at, segment_bytes);
+      vectors[count] = {one.data, one.size};
+      messages[count] = {&vectors[count], 1};
+      at += one.size;
+    }
+    GError *raw_error = nullptr;
+    const gint taken = nice_agent_send_messages_nonblocking (
+        agent_, stream_, kNiceComponent, messages.data (), count, nullptr, &raw_error);
+    const UniqueError error (raw_error);
+    if (taken < 0 &&
+        !(error && g_error_matches (error.get (), G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))) {
+      ++failed_bursts_;
+      return {sent, Sent::failed};
+    }
+    if (taken <= 0) return {sent, Sent::would_block};
+    sent = std::min (burst.size, sent + static_cast<std::size_t> (taken) * segment_bytes);
+  }
+  return {sent, Sent::all};
+}
+
+void
+NicePath::watch_writable () {
+  if (writable_source_) return;
+  const auto socket =
+      Ref<GSocket>::adopt (nice_agent_get_selected_socket (agent_, stream_, kNiceComponent));
+  if (!socket) {
+    writable_timer_->arm (scheduler_.now () + kRetryAfter);
+    return;
+  }
+  writable_source_.reset (g_socket_create_source (socket.get (), G_IO_OUT, nullptr));
+  const GSocketSourceFunc on_ready = [] (GSocket *, GIOCondition, gpointer data) -> gboolean {
+    static_cast<NicePath *> (data)->on_writable ();
+    return G_SOURCE_REMOVE;
+  };
+  // The source dies with this object, and both belong to the core thread.
+  g_source_set_callback (writable_source_.get (), G_SOURCE_FUNC (on_ready), this, nullptr);
+  g_source_set_static_name (writable_source_.get (), "p2p path writable");
+  g_source_attach (writable_source_.get (), context_);
+}
+
+void
+NicePath::on_writable () {
+  writable_source_.reset ();
+  writable_timer_->disarm ();
+  if (!rest_.empty ()) {
+    const Pushed pushed = push (ByteView (rest_), rest_segment_bytes_);
+    if (pushed.outcome == Sent::would_block) {
+      rest_.erase (rest_.begin (), rest_.begin () + static_cast<std::ptrdiff_t> (pushed.bytes));
+      watch_writable ();
+      return;
+    }
+    rest_.clear ();
+  }
+  if (!blocked_) return;
+  blocked_ = false;
+  if (receiver_) receiver_->path_writable (*this);
+}
+
+std::size_t
+NicePath::max_datagram_bytes () const {
+  return pair_ ? max_datagram_bytes_on (*pair_) : kMinDatagramBytes;
+}
+
+std::size_t
+NicePath::max_burst_bytes () const {
+  return kMaxBurstDatagrams * max_datagram_bytes ();
+}
+
+PathInfo
+NicePath::info () const {
+  PathInfo info;
+  info.kind = "ice";
+  if (pair_) {
+    info.local = pair_->local;
+    info.remote = pair_->remote;
+    info.relayed = pair_->relayed;
+  }
+  return info;
+}
+
+}  // namespace p2p

@@ -1,0 +1,80 @@
+// Datagrams over the selected pair of a NiceAgent, through libnice's own calls: it works on every
+// pair, relayed and TCP ones included, and is what a faster path falls back to.
+#pragma once
+#include <nice/agent.h>
+
+#include <optional>
+#include <vector>
+
+#include "base/ptr.hpp"
+#include "ice/ice_transport.hpp"
+#include "path/path.hpp"
+
+namespace p2p {
+
+// A train of datagrams this long is answered before it has ended: libnice hands them over one by
+// one, without an end, until its socket is empty.
+constexpr unsigned kBatchDatagrams = 32;
+
+// The largest datagram worth trying on a pair.
+//   direct UDP over IPv4  1452: Ethernet's 1500 less IP and UDP (28), less 20 for PPPoE and
+//   tunnels.
+//                         An upper bound: QUIC finds out what really passes (RFC 8899).
+//   direct UDP over IPv6  1232: IPv6's least MTU, 1280 (RFC 8200 section 5), less 48. Tunnels are
+//                         common there, and their routers often drop the ICMP that says so.
+//   relayed, TCP          1200: a relay adds 4 to 36 bytes on a way that nobody probes; on TCP the
+//                         size makes no difference.
+std::size_t max_datagram_bytes_on (const IcePair &pair);
+
+class NicePath final : public Path {
+ public:
+  NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainContext *context);
+  ~NicePath () override;
+
+  // What the owner tells it, on the core thread.
+  void pair_selected (const IcePair &pair);
+  void received (ByteView datagram);
+  void failed (const Error &error);
+  void recovered ();
+
+  void set_receiver (Receiver *receiver) override { receiver_ = receiver; }
+  Sent send (ByteView burst, std::size_t segment_bytes) override;
+  std::size_t max_datagram_bytes () const override;
+  std::size_t max_burst_bytes () const override;
+  PathInfo info () const override;
+  Scheduler &scheduler () override { return scheduler_; }
+
+  std::uint64_t dropped_received () const { return dropped_received_; }  // for want of a receiver
+  std::uint64_t failed_bursts () const { return failed_bursts_; }
+
+ private:
+  struct Pushed {
+    std::size_t bytes;  // that have left, whole datagrams
+    Sent outcome;
+  };
+  Pushed push (ByteView burst, std::size_t segment_bytes);
+  void watch_writable ();
+  void on_writable ();
+  void on_batch_end ();
+
+  NiceAgent *const agent_;  // outlives the path
+  const guint stream_;
+  Scheduler &scheduler_;
+  GMainContext *const context_;
+  Receiver *receiver_ = nullptr;
+  std::optional<IcePair> pair_;
+
+  // The tail of a burst of which the socket took only the head. At most one burst.
+  std::vector<std::uint8_t> rest_;
+  std::size_t rest_segment_bytes_ = 0;
+  bool failed_ = false;   // sends are refused until it recovers
+  bool blocked_ = false;  // the caller waits for path_writable
+  UniqueSource writable_source_;
+  std::unique_ptr<Scheduler::Timer> writable_timer_;
+
+  unsigned in_batch_ = 0;
+  std::unique_ptr<Scheduler::Timer> batch_end_;
+  std::uint64_t dropped_received_ = 0, failed_bursts_ = 0;
+};
+
+}  // namespace p2p

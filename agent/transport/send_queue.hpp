@@ -1,0 +1,40 @@
+// What a stream still has to send, and what the peer has not acknowledged; bytes are never copied.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/ptr.hpp"
+
+namespace p2p {
+
+class SendQueue {
+ public:
+  void push (const Ref<GBytes> &bytes);
+  std::size_t unsent_bytes () const { return unsent_; }
+  // Up to `max_slices` slices of the next bytes, ending once `max_bytes` are reached. True when
+  // they are all that is unsent.
+  bool peek (std::vector<ByteView> &slices, std::size_t max_slices, std::size_t max_bytes) const;
+  void mark_sent (std::size_t bytes);
+  // Everything below this stream offset may go.
+  void mark_acked (std::uint64_t offset);
+  // Gives up what has not left yet. What has left stays until it is acknowledged or the stream is
+  // gone: the library may still read it for a retransmission, even after a reset.
+  void drop_unsent ();
+
+ private:
+  struct Chunk {
+    Ref<GBytes> bytes;
+    ByteView view;
+    std::uint64_t end;  // stream offset
+  };
+  std::deque<Chunk> chunks_;
+  std::size_t next_ = 0;    // chunk to send from
+  std::size_t within_ = 0;  // bytes of it that have left
+  std::size_t unsent_ = 0;
+  std::uint64_t end_ = 0;
+};
+
+}  // namespace p2p

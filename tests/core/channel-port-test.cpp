@@ -1,0 +1,223 @@
+// The hand-off between application threads and the core: bounds, waits that can be cancelled, ends
+// and closes, and nothing lost on the way.
+#include "core/channel_port.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <thread>
+
+#include "base/loop_thread.hpp"
+#include "core/channel_pump.hpp"
+
+using namespace p2p;
+
+namespace {
+
+Message
+message_of (const std::string &text) {
+  return {Ref<GBytes>::adopt (g_bytes_new (text.data (), text.size ())), {}, 0, false};
+}
+
+std::string
+text_of (const Message &message) {
+  gsize size = 0;
+  const auto *data = static_cast<const char *> (g_bytes_get_data (message.payload.get (), &size));
+  return {data, size};
+}
+
+// A session's channel that keeps what it is given until the test confirms it.
+class FakeChannel final : public Channel {
+ public:
+  const std::string &name () const override { return name_; }
+  const ChannelOptions &options () const override { return options_; }
+  Result<bool> send (const Message &message) override {
+    if (kept.size () >= room) return false;
+    kept.push_back (message);
+    return true;
+  }
+  void finish () override { finished = true; }
+  void consumed (const Message &message) override { confirmed.push_back (text_of (message)); }
+  bool flushed () const override { return kept.empty (); }
+  void close () override { closed = true; }
+  ChannelStats stats () const override {
+    ChannelStats stats;
+    for (const Message &message : kept) stats.buffered_bytes += message_cost (message);
+    return stats;
+  }
+
+  std::size_t room = SIZE_MAX;
+  std::deque<Message> kept;
+  std::vector<std::string> confirmed;
+  bool finished = false, closed = false;
+
+ private:
+  std::string name_ = "test";
+  ChannelOptions options_;
+};
+
+class ChannelPortTest : public testing::Test {
+ protected:
+  void SetUp () override {
+    ChannelOptions options;
+    options.max_buffered_bytes = 1000;
+    port = std::make_shared<ChannelPort> ("test", options, 500);
+    on_core ([&] {
+      pump = std::make_shared<ChannelPump> (port);
+      pump->start ();
+    });
+  }
+  void TearDown () override {
+    on_core ([&] { pump.reset (); });
+  }
+  static void on_core (const std::function<void ()> &work) { core_loop ().run_sync (work); }
+  void attach () {
+    on_core ([&] { pump->attach (channel, 500); });
+  }
+  void confirm_all () {
+    on_core ([&] {
+      channel.kept.clear ();
+      pump->released ();
+    });
+  }
+
+  FakeChannel channel;
+  std::shared_ptr<ChannelPort> port;
+  std::shared_ptr<ChannelPump> pump;
+};
+
+}  // namespace
+
+TEST_F (ChannelPortTest, SendsInOrderWhatWasQueuedBeforeTheChannelWasThere) {
+  EXPECT_FALSE (port->try_send (message_of ("one")));
+  EXPECT_FALSE (port->try_send (message_of ("two")));
+  attach ();
+  on_core ([&] {
+    ASSERT_EQ (channel.kept.size (), 2u);
+    EXPECT_EQ (text_of (channel.kept[0]), "one");
+    EXPECT_EQ (text_of (channel.kept[1]), "two");
+  });
+}
+
+TEST_F (ChannelPortTest, HoldsTheSenderBackAtTheBoundAndLetsItGoOn) {
+  attach ();
+  const std::string block (400, 'x');
+  EXPECT_FALSE (port->try_send (message_of (block)));
+  EXPECT_FALSE (port->try_send (message_of (block)));
+  const Status full = port->try_send (message_of (block));
+  ASSERT_TRUE (full);
+  EXPECT_EQ (full->code, P2P_ERROR_WOULD_BLOCK);
+
+  Status sent = Error{};
+  std::thread sender ([&] {
+    bool cancelled = false;
+    sent = port->send (message_of (block), nullptr, &cancelled);
+  });
+  confirm_all ();
+  sender.join ();
+  EXPECT_FALSE (sent);
+}
+
+TEST_F (ChannelPortTest, TakesAMessageAboveTheBoundWhenNothingWaits) {
+  ChannelOptions options;
+  options.max_buffered_bytes = 10;
+  ChannelPort narrow ("narrow", options, 500);
+  EXPECT_FALSE (narrow.try_send (message_of (std::string (100, 'x'))));
+  EXPECT_TRUE (narrow.try_send (message_of ("")));
+}
+
+TEST_F (ChannelPortTest, RefusesAMessageAboveTheLimitAndNamesIt) {
+  const Status refused = port->try_send (message_of (std::string (501, 'x')));
+  ASSERT_TRUE (refused);
+  EXPECT_EQ (refused->code, P2P_ERROR_MESSAGE_TOO_LARGE);
+  EXPECT_NE (refused->message.find ("500"), std::string::npos);
+}
+
+TEST_F (ChannelPortTest, CancellingEndsEveryWait) {
+  attach ();
+  const auto cancellable = Ref<GCancellable>::adopt (g_cancellable_new ());
+  bool cancelled = false;
+  std::thread receiver ([&] { (void)port->receive (cancellable.get (), &cancelled); });
+  g_cancellable_cancel (cancellable.get ());
+  receiver.join ();
+  EXPECT_TRUE (cancelled);
+  // Cancelled before the wait began.
+  cancelled = false;
+  (void)port->receive (cancellable.get (), &cancelled);
+  EXPECT_TRUE (cancelled);
+}
+
+TEST_F (ChannelPortTest, ConfirmsOnlyWhatTheApplicationTook) {
+  attach ();
+  on_core ([&] {
+    pump->received (message_of ("a"));
+    pump->received (message_of ("b"));
+  });
+  auto first = port->try_receive ();
+  ASSERT_TRUE (first.ok ());
+  EXPECT_EQ (text_of (*first), "a");
+  on_core ([&] { EXPECT_EQ (channel.confirmed, std::vector<std::string>{"a"}); });
+}
+
+TEST_F (ChannelPortTest, EndOfStreamComesAfterTheLastMessage) {
+  attach ();
+  on_core ([&] {
+    pump->received (message_of ("last"));
+    pump->ended_by_peer ();
+  });
+  EXPECT_TRUE (port->try_receive ().ok ());
+  EXPECT_EQ (port->try_receive ().error ().code, P2P_ERROR_END_OF_STREAM);
+}
+
+TEST_F (ChannelPortTest, WhatWasReceivedCanBeTakenAfterTheConnectionWent) {
+  attach ();
+  on_core ([&] {
+    pump->received (message_of ("kept"));
+    pump->closed (Error{P2P_ERROR_TIMED_OUT, "gone"});
+  });
+  EXPECT_TRUE (port->try_receive ().ok ());
+  EXPECT_EQ (port->try_receive ().error ().code, P2P_ERROR_TIMED_OUT);
+  EXPECT_EQ (port->try_send (message_of ("x"))->code, P2P_ERROR_TIMED_OUT);
+}
+
+TEST_F (ChannelPortTest, EndIsSentAfterEverythingAndFlushWaitsForIt) {
+  channel.room = 1;
+  EXPECT_FALSE (port->try_send (message_of ("a")));
+  EXPECT_FALSE (port->try_send (message_of ("b")));
+  port->end ();
+  attach ();
+  on_core ([&] { EXPECT_FALSE (channel.finished); });
+  EXPECT_EQ (port->try_flush ()->code, P2P_ERROR_WOULD_BLOCK);
+  confirm_all ();
+  on_core ([&] { EXPECT_TRUE (channel.finished); });
+  EXPECT_TRUE (port->try_flush ());
+  confirm_all ();
+  EXPECT_FALSE (port->try_flush ());
+  EXPECT_EQ (port->try_send (message_of ("late"))->code, P2P_ERROR_CLOSED);
+}
+
+TEST_F (ChannelPortTest, CloseWakesWaitersAndReachesTheSession) {
+  attach ();
+  Result<Message> received = Error{};
+  std::thread receiver ([&] {
+    bool cancelled = false;
+    received = port->receive (nullptr, &cancelled);
+  });
+  port->close ();
+  receiver.join ();
+  EXPECT_EQ (received.error ().code, P2P_ERROR_CLOSED);
+  on_core ([&] { EXPECT_TRUE (channel.closed); });
+  EXPECT_FALSE (port->is_open ());
+}
+
+TEST_F (ChannelPortTest, ActivityTellsEveryChange) {
+  attach ();
+  std::atomic<int> calls = 0;
+  port->set_activity ([&] { ++calls; });
+  on_core ([&] { pump->received (message_of ("a")); });
+  EXPECT_GT (calls, 0);
+  calls = 0;
+  confirm_all ();
+  EXPECT_GT (calls, 0);
+  port->set_activity (nullptr);
+}

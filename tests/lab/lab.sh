@@ -1,0 +1,143 @@
+# What the laboratory's tests share; sourced, not run.
+#
+# Each test runs in mount, network and pid namespaces of its own (and a user namespace when not
+# root), so that several may run side by side and nothing is left behind, however a test ends.
+
+lab_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+lab_build=${P2P_BUILD_DIR:-$lab_here/../../build}
+lab_rendezvous=${P2P_RENDEZVOUS:-$lab_build/tools/p2p-rendezvous}
+lab_bytes=${LAB_BYTES:-$((64 << 20))}
+export DELAYWIRE=${DELAYWIRE:-$lab_build/tests/lab/delaywire}
+export GST_PLUGIN_PATH=${GST_PLUGIN_PATH:-$lab_build/gst}
+
+lab_skip() {
+  echo "skip: $*"
+  exit 77
+}
+
+lab_fail() {
+  echo "FAIL: $*" >&2
+  exit 1
+}
+
+# lab_enter "$@": starts the calling script again inside of its own namespaces. Returns there.
+lab_enter() {
+  if [ -z "${LAB_INSIDE:-}" ]; then
+    local options=(--mount --net --pid --fork --kill-child) tool
+    for tool in unshare ip nft sysctl; do
+      command -v $tool >/dev/null || lab_skip "$tool is not installed"
+    done
+    [ "$(id -u)" = 0 ] || options+=(--user --map-root-user)
+    unshare "${options[@]}" true 2>/dev/null ||
+      lab_skip "this machine lets the caller make no namespaces"
+    LAB_INSIDE=yes LAB=p2p$$ exec unshare "${options[@]}" "$BASH" "$0" "$@"
+  fi
+  # `ip netns` keeps its names in /run/netns; this one goes with the mount namespace.
+  mount -t tmpfs tmpfs /run 2>/dev/null || lab_skip "this machine lets the caller mount nothing"
+  mkdir /run/netns
+  # LeakSanitizer looks for its own threads there.
+  mount -t proc proc /proc 2>/dev/null || lab_skip "this machine lets the caller mount no /proc"
+  lab_dir=$(mktemp -d)
+  export LAB_STATE=$lab_dir/natlab HOME=$lab_dir
+  export XDG_RUNTIME_DIR=$lab_dir/run XDG_CACHE_HOME=$lab_dir/cache
+  export GST_REGISTRY=$lab_dir/registry.bin
+  mkdir -m 0700 "$XDG_RUNTIME_DIR"
+  lab_pids=()
+  trap lab_leave EXIT
+  trap 'exit 1' TERM INT
+  lab_probe
+}
+
+lab_leave() {
+  local pid
+  for pid in "${lab_pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  "$lab_here/natlab.sh" down
+  rm -rf "$lab_dir"
+}
+
+# Whether the kernel offers what a laboratory is made of. After this, a failure is a failure.
+lab_probe() {
+  local probe=$LAB-probe
+  ip netns add "$probe" 2>/dev/null || lab_skip "network namespaces cannot be made here"
+  ip netns exec "$probe" ip link add x type veth peer name y 2>/dev/null ||
+    lab_skip "the kernel has no veth devices"
+  ip netns exec "$probe" ip link add z type bridge 2>/dev/null ||
+    lab_skip "the kernel has no bridges"
+  ip netns exec "$probe" sysctl -qw net.ipv4.ip_forward=1 2>/dev/null ||
+    lab_skip "the settings in /proc/sys/net cannot be written here"
+  ip netns exec "$probe" nft -f - 2>/dev/null <<'NFT' || lab_skip "the kernel has no NAT for nftables"
+table ip probe {
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "x" masquerade fully-random
+  }
+}
+NFT
+  ip netns del "$probe"
+}
+
+# lab_start LOG COMMAND...: in the background, ended with the test; its pid is in lab_pid.
+lab_start() {
+  local log=$1
+  shift
+  "$@" >"$log" 2>&1 </dev/null &
+  lab_pid=$!
+  lab_pids+=("$lab_pid")
+}
+
+# lab_await_listener NAMESPACE PORT PID LOG: until something listens on the TCP port.
+lab_await_listener() {
+  for _ in $(seq 200); do
+    ip netns exec "$1" ss -Hltn | grep -q ":$2 " && return
+    kill -0 "$3" 2>/dev/null || lab_fail "the server ended at once: $(cat "$4")"
+    sleep 0.05
+  done
+  lab_fail "nothing listens on port $2 after 10 s: $(cat "$4")"
+}
+
+# The sanitizer's runtime must come first in programs that are not instrumented themselves.
+lab_gst_launch() {
+  LD_PRELOAD=${P2P_SANITIZER_RUNTIME:-} exec ip netns exec "$1" gst-launch-1.0 -m "${@:2}"
+}
+
+# lab_transfer SERVER_NS HOST SENDER_NS RECEIVER_NS [PROPERTY...]: the rendezvous server in one
+# namespace, alice sends a file from another, bob receives it in a third. Each has a data directory,
+# and so an identity, of its own.
+lab_transfer() {
+  local server=$1 host=$2 sender=$3 receiver=$4
+  shift 4
+  local in=$lab_dir/in out=$lab_dir/out secret sent received alice bob
+  secret=$(head -c 24 /dev/urandom | base64)
+  local common=("rendezvous=ws://$host:7480" "secret=$secret" "$@")
+  "$lab_here/../../script/sample-file" "$lab_bytes" "$in"
+
+  lab_start "$lab_dir/rendezvous.log" ip netns exec "$server" "$lab_rendezvous" --listen 0.0.0.0:7480
+  lab_await_listener "$server" 7480 "$lab_pid" "$lab_dir/rendezvous.log"
+  XDG_DATA_HOME=$lab_dir/bob lab_start "$lab_dir/bob.log" lab_gst_launch "$receiver" \
+    p2psrc id=bob peer=alice "${common[@]}" ! filesink "location=$out"
+  bob=$lab_pid
+  XDG_DATA_HOME=$lab_dir/alice lab_start "$lab_dir/alice.log" lab_gst_launch "$sender" \
+    filesrc "location=$in" ! p2psink id=alice peer=bob "${common[@]}"
+  alice=$lab_pid
+
+  wait "$alice" || lab_fail "alice ended with an error: $(lab_story)"
+  wait "$bob" || lab_fail "bob ended with an error: $(lab_story)"
+  sent=$(sha256sum <"$in")
+  received=$(sha256sum <"$out")
+  [ "$sent" = "$received" ] || lab_fail "bob's file is another one, of $(stat -c %s "$out") bytes"
+  grep -h p2p-connection-state "$lab_dir/alice.log" "$lab_dir/bob.log" || true
+  echo "$lab_bytes bytes arrived whole, SHA-256 ${sent%% *}"
+}
+
+lab_story() {
+  tail -n 30 "$lab_dir/rendezvous.log" "$lab_dir/alice.log" "$lab_dir/bob.log"
+}
+
+# lab_expect_relayed true|false: what both sides must have said about the pair that they used.
+lab_expect_relayed() {
+  local side
+  for side in alice bob; do
+    grep 'p2p-connection-state.*connected' "$lab_dir/$side.log" |
+      grep -q "relayed=(boolean)$1" || lab_fail "$side did not say relayed=$1: $(lab_story)"
+  done
+}
