@@ -122,9 +122,10 @@ SharedAgent::join (const ElementSettings &settings, std::weak_ptr<AgentUser> use
   const bool fresh = !shared;
   if (fresh) {
     const std::string id = settings.id.empty () ? make_random_id () : settings.id;
-    auto agent = settings.agent ? settings.agent
-                                : Ref<P2pAgent>::adopt (p2p_agent_new_full (
-                                      id.c_str (), p2p_get_event_context ()));
+    auto agent =
+        settings.agent
+            ? settings.agent
+            : Ref<P2pAgent>::adopt (p2p_agent_new_full (id.c_str (), p2p_get_event_context ()));
     shared.reset (new SharedAgent (std::move (agent), !settings.agent, settings.rendezvous));
     shared->key_ = key;
   }
@@ -199,24 +200,28 @@ SharedAgent::listen () {
     handlers_.emplace_back (g_object_ref (object),
                             connect_handler (object, signal, callback, weak_from_this ()));
   };
-  add (p2p_agent_get_connections (agent_.get ()), "items-changed",
-       +[] (GListModel *, guint, guint, guint, gpointer data) {
-         on_events_with (data, [] (SharedAgent &self) { self.offer (); });
-       });
-  add (agent_.get (), "notify::signaling-state", +[] (P2pAgent *, GParamSpec *, gpointer data) {
-    on_events_with (data, [] (SharedAgent &self) { self.signaling_changed (); });
-  });
-  add (agent_.get (), "rejected",
-       +[] (P2pAgent *, const char *, const GError *error, gpointer data) {
-         on_events_with (data, [reason = to_error (error)] (SharedAgent &self) {
-           self.for_each_user ([&] (AgentUser &user) { user.rejected (reason); });
-         });
-       });
-  add (agent_.get (), "warning", +[] (P2pAgent *, const GError *error, gpointer data) {
-    on_events_with (data, [warning = to_error (error)] (SharedAgent &self) {
-      self.for_each_user ([&] (AgentUser &user) { user.agent_warned (warning); });
-    });
-  });
+  add (
+      p2p_agent_get_connections (agent_.get ()), "items-changed",
+      +[] (GListModel *, guint, guint, guint, gpointer data) {
+        on_events_with (data, [] (SharedAgent &self) { self.offer (); });
+      });
+  add (
+      agent_.get (), "notify::signaling-state", +[] (P2pAgent *, GParamSpec *, gpointer data) {
+        on_events_with (data, [] (SharedAgent &self) { self.signaling_changed (); });
+      });
+  add (
+      agent_.get (), "rejected",
+      +[] (P2pAgent *, const char *, const GError *error, gpointer data) {
+        on_events_with (data, [reason = to_error (error)] (SharedAgent &self) {
+          self.for_each_user ([&] (AgentUser &user) { user.rejected (reason); });
+        });
+      });
+  add (
+      agent_.get (), "warning", +[] (P2pAgent *, const GError *error, gpointer data) {
+        on_events_with (data, [warning = to_error (error)] (SharedAgent &self) {
+          self.for_each_user ([&] (AgentUser &user) { user.agent_warned (warning); });
+        });
+      });
 }
 
 void
@@ -249,7 +254,9 @@ SharedAgent::offer () {
 
 void
 SharedAgent::signaling_changed () {
-  const Error problem = take_error (p2p_agent_dup_signaling_error (agent_.get ()));
+  GError *raw = nullptr;
+  g_object_get (agent_.get (), "signaling-error", &raw, nullptr);
+  const Error problem = take_error (raw);
   // Each failed attempt tells again what the first one told.
   if (problem.message == std::exchange (last_signaling_problem_, problem.message)) return;
   if (problem.message.empty ()) return;
@@ -323,8 +330,7 @@ SharedAgent::leave (const AgentUser *user, const CloseToken &token) {
                 users_.end ());
   if (!users_.empty ()) return;
   agents ().erase (key_);
-  if (ours_)
-    p2p_agent_close_async (agent_.get (), nullptr, drop_token, new CloseToken (token));
+  if (ours_) p2p_agent_close_async (agent_.get (), nullptr, drop_token, new CloseToken (token));
 }
 
 }  // namespace p2p

@@ -60,7 +60,9 @@ class Writer {
   void time (Type type, guint64 value) {
     if (value != GST_CLOCK_TIME_NONE) number (type, value, 8);
   }
-  Ref<GBytes> finish () { return Ref<GBytes>::adopt (g_bytes_new (bytes_.data (), bytes_.size ())); }
+  Ref<GBytes> finish () {
+    return Ref<GBytes>::adopt (g_bytes_new (bytes_.data (), bytes_.size ()));
+  }
 
  private:
   std::vector<std::uint8_t> bytes_;
@@ -230,8 +232,7 @@ decode_attributes (ByteView bytes) {
   }
   // Above that is no time, but would overflow the receiver's arithmetic.
   for (const GstClockTime time : {attributes.pts, attributes.dts, attributes.duration})
-    if (time != GST_CLOCK_TIME_NONE && time > kMaxTime)
-      return malformed ("a time is out of range");
+    if (time != GST_CLOCK_TIME_NONE && time > kMaxTime) return malformed ("a time is out of range");
   if (attributes.caps && attributes.caps->size () > kMaxInlineCapsBytes)
     return malformed ("the caps are too long");
   if (attributes.caps_only && (attributes.whole_bytes || attributes.part || attributes.caps))

@@ -45,8 +45,7 @@ wrap_bytes (const Ref<GBytes> &bytes) {
 
 Ref<P2pMessage>
 make_message (GBytes *payload, const BufferAttributes &attributes) {
-  return Ref<P2pMessage>::adopt (
-      p2p_message_new (payload, encode_attributes (attributes).get ()));
+  return Ref<P2pMessage>::adopt (p2p_message_new (payload, encode_attributes (attributes).get ()));
 }
 
 // A buffer holds few memories before it starts to copy them together, again and again: then it is

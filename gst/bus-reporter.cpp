@@ -53,8 +53,10 @@ code_of (const Error &error, bool sends, bool connected) {
 void
 post (GstElement *element, GstMessageType type, Code code, const std::string &text,
       const char *function, int line) {
-  gst_element_message_full (element, type, code.domain, code.code, g_strdup (text.c_str ()),
-                            nullptr, __FILE__, function, line);
+  // Of an info, gst-launch-1.0 shows the second text only.
+  char *debug = type == GST_MESSAGE_INFO ? g_strdup (text.c_str ()) : nullptr;
+  gst_element_message_full (element, type, code.domain, code.code, g_strdup (text.c_str ()), debug,
+                            __FILE__, function, line);
 }
 
 class BusReporter final : public LinkObserver {
@@ -76,7 +78,7 @@ class BusReporter final : public LinkObserver {
         "authentication", P2P_TYPE_AUTHENTICATION, p2p_connection_get_authentication (connection),
         nullptr);
     if (state == P2P_CONNECTION_STATE_CONNECTED) add_path (fields, connection);
-    GST_INFO_OBJECT (element.get (), "%" GST_PTR_FORMAT, fields);
+    GST_INFO_OBJECT (element.get (), "%" GST_PTR_FORMAT, static_cast<void *> (fields));
     gst_element_post_message (element.get (),
                               gst_message_new_element (GST_OBJECT (element.get ()), fields));
     g_object_notify (G_OBJECT (element.get ()), "connection-state");
@@ -117,8 +119,7 @@ class BusReporter final : public LinkObserver {
           Ref<GVariant>::adopt (g_variant_lookup_value (stats.get (), name, nullptr));
       if (value) g_variant_dict_insert_value (&path, name, value.get ());
     }
-    const auto dictionary =
-        Ref<GVariant>::adopt (g_variant_ref_sink (g_variant_dict_end (&path)));
+    const auto dictionary = Ref<GVariant>::adopt (g_variant_ref_sink (g_variant_dict_end (&path)));
     add_fields (fields, dictionary.get ());
   }
 
@@ -136,8 +137,8 @@ post_error (GstElement *element, const Error &error, bool sends, bool connected)
 
 void
 post_warning (GstElement *element, const Error &warning) {
-  post (element, GST_MESSAGE_WARNING, code_of (warning, true, false), warning.message,
-        GST_FUNCTION, __LINE__);
+  post (element, GST_MESSAGE_WARNING, code_of (warning, true, false), warning.message, GST_FUNCTION,
+        __LINE__);
 }
 
 void

@@ -31,10 +31,10 @@ enum Property : guint {
 };
 
 constexpr auto kReadable = static_cast<GParamFlags> (G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
-constexpr auto kSettable = static_cast<GParamFlags> (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS |
-                                                     GST_PARAM_MUTABLE_READY);
-constexpr auto kWritable = static_cast<GParamFlags> (G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS |
-                                                     GST_PARAM_MUTABLE_READY);
+constexpr auto kSettable =
+    static_cast<GParamFlags> (G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
+constexpr auto kWritable =
+    static_cast<GParamFlags> (G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_READY);
 constexpr auto kWhilePlaying = static_cast<GParamFlags> (
     G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS | GST_PARAM_MUTABLE_PLAYING);
 
@@ -98,9 +98,9 @@ install_common (GObjectClass *klass) {
                             "File with this side's key and certificate, made when it is missing; "
                             "by default in the user's data directory",
                             nullptr, kSettable));
-  add (PROP_STUN_SERVER, g_param_spec_string ("stun-server", "STUN server",
-                                              "STUN server, as stun://host:port", nullptr,
-                                              kSettable));
+  add (PROP_STUN_SERVER,
+       g_param_spec_string ("stun-server", "STUN server", "STUN server, as stun://host:port",
+                            nullptr, kSettable));
   add (PROP_TURN_SERVER,
        g_param_spec_string ("turn-server", "TURN server",
                             "TURN server, as turn://user:password@host:port?transport=udp; read "
@@ -287,7 +287,8 @@ ElementCore::get_property (guint id, GValue *value, GParamSpec *pspec) {
       give_string (value, s.stun_server);
       break;
     case PROP_TURN_SERVER:
-      give_string (value, s.turn_servers.empty () ? "" : without_password (s.turn_servers.front ()));
+      give_string (value,
+                   s.turn_servers.empty () ? "" : without_password (s.turn_servers.front ()));
       break;
     case PROP_ICE_TRANSPORT_POLICY:
       g_value_set_enum (value, s.ice_transport_policy);

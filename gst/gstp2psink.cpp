@@ -20,8 +20,8 @@
  * ## Example launch lines
  * |[
  * gst-launch-1.0 filesrc location=in ! p2psink peer=bob
- * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency ! p2psink peer=bob async=false
- * gst-launch-1.0 filesrc location=in ! p2psink uri="p2p://HOST/bob?id=alice" secret=S
+ * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency ! p2psink peer=bob
+ * async=false gst-launch-1.0 filesrc location=in ! p2psink uri="p2p://HOST/bob?id=alice" secret=S
  * ]|
  *
  * Since: 1.0
@@ -305,11 +305,10 @@ gst_p2p_sink_class_init (GstP2pSinkClass *klass) {
    *
    * Since: 1.0
    */
-  g_signal_new_class_handler (
-      "add-turn-server", G_TYPE_FROM_CLASS (klass),
-      static_cast<GSignalFlags> (G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION),
-      G_CALLBACK (gst_p2p_sink_add_turn_server), nullptr, nullptr, nullptr, G_TYPE_BOOLEAN, 1,
-      G_TYPE_STRING);
+  g_signal_new_class_handler ("add-turn-server", G_TYPE_FROM_CLASS (klass),
+                              static_cast<GSignalFlags> (G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION),
+                              G_CALLBACK (gst_p2p_sink_add_turn_server), nullptr, nullptr, nullptr,
+                              G_TYPE_BOOLEAN, 1, G_TYPE_STRING);
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_set_static_metadata (element_class, "P2P sink", "Sink/Network",

@@ -24,8 +24,8 @@
  * ## Example launch lines
  * |[
  * gst-launch-1.0 p2psrc id=bob ! filesink location=out
- * gst-launch-1.0 p2psrc id=bob peer=alice rendezvous=ws://HOST:7480 secret=S ! decodebin ! autovideosink
- * gst-launch-1.0 p2psrc uri="p2p:///alice?id=bob" ! fakesink dump=true
+ * gst-launch-1.0 p2psrc id=bob peer=alice rendezvous=ws://HOST:7480 secret=S ! decodebin !
+ * autovideosink gst-launch-1.0 p2psrc uri="p2p:///alice?id=bob" ! fakesink dump=true
  * ]|
  *
  * Since: 1.0
@@ -214,7 +214,8 @@ gst_p2p_src_create (GstPushSrc *push, GstBuffer **buffer) {
   if (flow != GST_FLOW_OK) return flow;
 
   if (decoded.caps && !priv.core.caps ()) {
-    GST_INFO_OBJECT (self, "caps of the sender: %" GST_PTR_FORMAT, decoded.caps.get ());
+    GST_INFO_OBJECT (self, "caps of the sender: %" GST_PTR_FORMAT,
+                     static_cast<void *> (decoded.caps.get ()));
     if (!gst_base_src_set_caps (base, decoded.caps.get ())) return GST_FLOW_NOT_NEGOTIATED;
   }
   GstBuffer *received = decoded.buffer.get ();
@@ -223,7 +224,8 @@ gst_p2p_src_create (GstPushSrc *push, GstBuffer **buffer) {
   } else if (priv.timestamps.map (received, running_time (GST_ELEMENT (self)),
                                   decoded.new_segment)) {
     const GstSegment segment = priv.timestamps.segment ();
-    GST_INFO_OBJECT (self, "timeline: %" GST_SEGMENT_FORMAT, &segment);
+    GST_INFO_OBJECT (self, "%" GST_TIME_FORMAT " of the sender plays at %" GST_TIME_FORMAT,
+                     GST_TIME_ARGS (segment.start), GST_TIME_ARGS (segment.base));
     gst_base_src_new_segment (base, &segment);
   }
   priv.core.count (gst_buffer_get_size (received));
@@ -254,11 +256,10 @@ gst_p2p_src_class_init (GstP2pSrcClass *klass) {
    *
    * Since: 1.0
    */
-  g_signal_new_class_handler (
-      "add-turn-server", G_TYPE_FROM_CLASS (klass),
-      static_cast<GSignalFlags> (G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION),
-      G_CALLBACK (gst_p2p_src_add_turn_server), nullptr, nullptr, nullptr, G_TYPE_BOOLEAN, 1,
-      G_TYPE_STRING);
+  g_signal_new_class_handler ("add-turn-server", G_TYPE_FROM_CLASS (klass),
+                              static_cast<GSignalFlags> (G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION),
+                              G_CALLBACK (gst_p2p_src_add_turn_server), nullptr, nullptr, nullptr,
+                              G_TYPE_BOOLEAN, 1, G_TYPE_STRING);
 
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (

@@ -116,21 +116,23 @@ Link::adopt (Ref<P2pConnection> connection) {
     connection_ = connection;
   }
   state_handler_ = connect_handler (
-      connection.get (), "notify::state", +[] (P2pConnection *, GParamSpec *, gpointer data) {
+      connection.get (), "notify::state",
+      +[] (P2pConnection *, GParamSpec *, gpointer data) {
         run_on_events ([weak = *static_cast<WeakLink *> (data)] {
           if (const auto link = weak.lock ()) link->refresh ();
         });
       },
       weak_from_this ());
   warning_handler_ = connect_handler (
-      connection.get (), "warning", +[] (P2pConnection *, const GError *error, gpointer data) {
+      connection.get (), "warning",
+      +[] (P2pConnection *, const GError *error, gpointer data) {
         run_on_events ([weak = *static_cast<WeakLink *> (data), warning = to_error (error)] {
           if (const auto link = weak.lock ()) link->agent_warned (warning);
         });
       },
       weak_from_this ());
-  auto channel = agent_->open_channel (connection.get (), settings_.channel,
-                                       make_options (settings_).get ());
+  auto channel =
+      agent_->open_channel (connection.get (), settings_.channel, make_options (settings_).get ());
   if (!channel) {
     fail (channel.error ());
     return;
@@ -152,9 +154,8 @@ Link::refresh () {
   lock.unlock ();
   const P2pConnectionState state = p2p_connection_get_state (connection.get ());
   const P2pAuthentication authentication = p2p_connection_get_authentication (connection.get ());
-  GError *raw = state == P2P_CONNECTION_STATE_REMOVED
-                    ? p2p_connection_dup_error (connection.get ())
-                    : nullptr;
+  GError *raw = state == P2P_CONNECTION_STATE_REMOVED ? p2p_connection_dup_error (connection.get ())
+                                                      : nullptr;
   const bool removed_by_error = raw;
   const Error error = take_error (raw);
 

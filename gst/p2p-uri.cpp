@@ -14,12 +14,18 @@ struct UriUnref {
 };
 using UniqueUri = std::unique_ptr<GUri, UriUnref>;
 
-constexpr std::array kSettings = {"channel",         "id",
-                                  "ice-transport-policy", "identity",
-                                  "max-packet-lifetime",  "max-queue-bytes",
-                                  "ordered",         "peer-fingerprint",
-                                  "reliable",        "rendezvous",
-                                  "stun-server",     "wait-for-connection"};
+constexpr std::array kSettings = {"channel",
+                                  "id",
+                                  "ice-transport-policy",
+                                  "identity",
+                                  "max-packet-lifetime",
+                                  "max-queue-bytes",
+                                  "ordered",
+                                  "peer-fingerprint",
+                                  "reliable",
+                                  "rendezvous",
+                                  "stun-server",
+                                  "wait-for-connection"};
 
 Error
 bad (std::string message) {
@@ -32,7 +38,8 @@ escape (const std::string &text) {
 }
 
 // One part of the path, without its escapes.
-Result<std::string> unescape (std::string_view part, const char *name) {
+Result<std::string>
+unescape (std::string_view part, const char *name) {
   const UniqueChars text (g_uri_unescape_segment (part.data (), part.data () + part.size (), ""));
   if (!text || !g_utf8_validate (text.get (), -1, nullptr))
     return bad (std::string ("The ") + name + " in the URI is not text in percent-encoded UTF-8.");
@@ -118,8 +125,10 @@ parse_uri (const char *text) {
   if (scheme != "p2p" && scheme != "p2ps")
     return bad ("The URI's scheme is '" + scheme + "'; it must be p2p or p2ps.");
   if (g_uri_get_userinfo (parsed.get ()))
-    return bad ("The URI has a user or password before the host; set the property 'secret' instead.");
-  if (g_uri_get_fragment (parsed.get ())) return bad ("The URI has a fragment (#…), which means nothing here.");
+    return bad (
+        "The URI has a user or password before the host; set the property 'secret' instead.");
+  if (g_uri_get_fragment (parsed.get ()))
+    return bad ("The URI has a fragment (#…), which means nothing here.");
 
   P2pUri uri;
   const char *host = g_uri_get_host (parsed.get ());

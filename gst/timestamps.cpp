@@ -29,8 +29,7 @@ TimestampMapper::map (GstBuffer *buffer, GstClockTime now, bool new_segment) {
     return false;
   }
   const GstClockTime skew = time > here ? time - here : here - time;
-  const bool jumped =
-      GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DISCONT) && skew > kMaxSkew;
+  const bool jumped = GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DISCONT) && skew > kMaxSkew;
   if (anchored_ && !new_segment && !jumped) return false;
   anchored_ = true;
   segment_.start = segment_.position = time;
