@@ -70,9 +70,16 @@ typedef enum {
   P2P_ACCEPT_POLICY_ALL
 } P2pAcceptPolicy;
 
-typedef enum { P2P_ICE_TRANSPORT_POLICY_ALL, P2P_ICE_TRANSPORT_POLICY_RELAY } P2pIceTransportPolicy;
+/* With a comma at the end, so that it stays on lines of its own: glib-mkenums skips other enums. */
+typedef enum {
+  P2P_ICE_TRANSPORT_POLICY_ALL,
+  P2P_ICE_TRANSPORT_POLICY_RELAY,
+} P2pIceTransportPolicy;
 
-typedef enum { P2P_CONGESTION_CONTROL_BBR, P2P_CONGESTION_CONTROL_CUBIC } P2pCongestionControl;
+typedef enum {
+  P2P_CONGESTION_CONTROL_BBR,
+  P2P_CONGESTION_CONTROL_CUBIC,
+} P2pCongestionControl;
 
 typedef enum {
   P2P_SIGNALING_STATE_IDLE,
