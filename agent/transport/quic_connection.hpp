@@ -97,7 +97,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
     std::size_t offset, size, segment, count;
   };
   struct Event {
-    enum Kind { reset, stopped, sent, closed, streams_available, acked, lost } kind;
+    enum Kind { was_reset, stopped, sent, closed, streams_available, acked, lost } kind;
     StreamId id;
     std::uint64_t value;
   };

@@ -178,7 +178,7 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
                                void *user_data, void *) {
     QuicTransport &t = self (user_data);
     // A stream that was reset before anything else of it came is none to the observer.
-    if (t.find (id)) t.events_.push_back ({Event::reset, id, code});
+    if (t.find (id)) t.events_.push_back ({Event::was_reset, id, code});
     return 0;
   };
   callbacks.stream_close = [] (ngtcp2_conn *conn, std::uint32_t, std::int64_t id, std::uint64_t,
@@ -500,7 +500,7 @@ QuicTransport::dispatch () {
   for (const Event &event : events) {
     if (!observer_ || silent_) break;
     switch (event.kind) {
-      case Event::reset:
+      case Event::was_reset:
         observer_->transport_stream_reset (event.id, event.value);
         break;
       case Event::stopped:

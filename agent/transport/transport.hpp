@@ -60,7 +60,8 @@ class Transport {
   virtual bool is_client () const = 0;
 
   // None of these calls the observer from inside, but close() and destruction end its calls.
-  // Bidirectional stream; P2P_ERROR_WOULD_BLOCK while the peer allows no more of them.
+  // Bidirectional stream; P2P_ERROR_NOT_CONNECTED before ready, P2P_ERROR_WOULD_BLOCK while the
+  // peer allows no more of them.
   virtual Result<StreamId> open_stream () = 0;
   // Queues `bytes` by reference until the peer's stack acknowledged them. Never refuses: the
   // session bounds what it queues by unsent_bytes() and its own accounting.
