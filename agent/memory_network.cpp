@@ -32,13 +32,15 @@ struct MemoryNetwork::Wire {
 
 class MemoryNetwork::End final : public Path, private Path::Receiver {
  public:
+  using Receiver = Path::Receiver;  // named by both bases
+
   End (std::shared_ptr<Wire> wire, Path &path, std::string local, std::string remote)
       : wire_ (std::move (wire)), path_ (path) {
     info_ = {"memory", std::move (local), std::move (remote), false};
   }
   ~End () override { path_.set_receiver (nullptr); }
 
-  void set_receiver (Receiver *receiver) override {
+  void set_receiver (Path::Receiver *receiver) override {
     receiver_ = receiver;
     path_.set_receiver (receiver ? this : nullptr);
   }
@@ -62,7 +64,7 @@ class MemoryNetwork::End final : public Path, private Path::Receiver {
   const std::shared_ptr<Wire> wire_;
   Path &path_;
   PathInfo info_;
-  Receiver *receiver_ = nullptr;
+  Path::Receiver *receiver_ = nullptr;
 };
 
 class MemoryNetwork::Waiting final : public PathSource::Attempt {
