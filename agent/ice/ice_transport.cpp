@@ -183,14 +183,9 @@ NiceIceTransport::gather (const NameLookup::Answers &answers) {
 // libnice is content with active TCP candidates, which have no socket yet.
 bool
 NiceIceTransport::has_socket () const {
-  GSList *candidates =
-      nice_agent_get_local_candidates (nice_.agent (), nice_.stream (), kNiceComponent);
-  bool found = false;
-  for (GSList *item = candidates; item; item = item->next)
-    found = found || static_cast<NiceCandidate *> (item->data)->transport !=
-                         NICE_CANDIDATE_TRANSPORT_TCP_ACTIVE;
-  g_slist_free_full (
-      candidates, [] (gpointer one) { nice_candidate_free (static_cast<NiceCandidate *> (one)); });
+  GPtrArray *sockets = nice_agent_get_sockets (nice_.agent (), nice_.stream (), kNiceComponent);
+  const bool found = sockets && sockets->len > 0;
+  if (sockets) g_ptr_array_unref (sockets);
   return found;
 }
 

@@ -109,9 +109,14 @@ NicePath::recovered () {
 Path::Sent
 NicePath::send (ByteView burst, std::size_t segment_bytes) {
   if (burst.empty ()) return Sent::all;
-  if (!pair_ || failed_ || segment_bytes == 0 || burst.size > max_burst_bytes ()) {
+  if (failed_ || segment_bytes == 0 || burst.size > max_burst_bytes ()) {
     ++failed_bursts_;
     return Sent::failed;
+  }
+  // The peer's first packet may come before our own check is answered; its answer waits for that.
+  if (!pair_) {
+    blocked_ = true;
+    return Sent::would_block;
   }
   // Datagrams of one burst stay together and in order.
   if (!rest_.empty () || blocked_) {

@@ -14,5 +14,7 @@ P2P_API const char *p2p_network_config_get_fingerprint (P2pNetworkConfig *config
 P2P_API const char *p2p_network_config_get_ufrag (P2pNetworkConfig *config);
 P2P_API const char *p2p_network_config_get_pwd (P2pNetworkConfig *config);
 P2P_API GStrv p2p_network_config_dup_candidates (P2pNetworkConfig *config);
+P2P_API gboolean p2p_network_config_is_complete (P2pNetworkConfig *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (P2pNetworkConfig, p2p_network_config_unref)
 
 G_END_DECLS

@@ -49,5 +49,6 @@ P2P_API void p2p_path_factory_emit_send_message (P2pPathFactory *self, const cha
 P2P_API P2pMemoryNetwork *p2p_memory_network_new (guint64 seed);
 P2P_API P2pMemoryNetwork *p2p_memory_network_new_virtual (guint64 seed);
 P2P_API void p2p_memory_network_advance (P2pMemoryNetwork *self, guint span_ms);
+P2P_API GVariant *p2p_memory_network_get_stats (P2pMemoryNetwork *self);
 
 G_END_DECLS

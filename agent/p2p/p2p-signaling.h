@@ -34,5 +34,7 @@ P2P_API P2pSignaling *p2p_rendezvous_signaling_new (const char *uri, const char 
 
 P2P_API P2pSignaling *p2p_app_signaling_new (void);
 P2P_API void p2p_app_signaling_receive (P2pAppSignaling *self, const char *peer, GBytes *message);
+P2P_API void p2p_app_signaling_set_present (P2pAppSignaling *self, const char *peer,
+                                            gboolean present);
 
 G_END_DECLS

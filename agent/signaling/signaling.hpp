@@ -25,7 +25,8 @@ class Signaling {
     virtual ~Observer () = default;
     // `reason` is null when all is well. Comes once per change, and at every failed attempt.
     virtual void signaling_state (State state, const Error *reason) = 0;
-    // `peer` is registered and asked for us as we for it; or it is gone.
+    // `peer` is registered and asked for us as we for it; or it is gone. All messages between the
+    // two calls arrive in order: one that is lost on the way shows as going and coming again.
     virtual void signaling_peer (const std::string &peer, bool present) = 0;
     virtual void signaling_message (const std::string &from, const std::string &message) = 0;
   };
@@ -37,7 +38,7 @@ class Signaling {
   virtual void ask (const std::string &peer) = 0;
   virtual void unask (const std::string &peer) = 0;
   // P2P_ERROR_NOT_CONNECTED when the peer is not present, P2P_ERROR_MESSAGE_TOO_LARGE above the
-  // limit.
+  // limit, P2P_ERROR_WOULD_BLOCK when too much is under way already.
   virtual Status send (const std::string &peer, const std::string &message) = 0;
   virtual State state () const = 0;
   // Address of a STUN server that comes with it: "host:port", empty when there is none.

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/bytes.hpp"
 #include "base/error.hpp"
 
 namespace p2p {
@@ -13,6 +14,10 @@ class Identity {
   virtual ~Identity () = default;
   // "sha-256 AB:CD:…" as in RFC 8122 section 5, upper case.
   virtual const std::string &fingerprint () const = 0;
+  // SubjectPublicKeyInfo in DER (RFC 5480 section 2); empty when the library fails.
+  virtual std::string public_key_der () const = 0;
+  // ECDSA with SHA-256, signature in DER (RFC 3279 section 2.2.3).
+  virtual Result<std::string> sign (ByteView bytes) const = 0;
 
   // From a PEM file with key and certificate; makes the file (mode 0600, parents 0700) when it
   // does not exist. A file that others can read or that is malformed is an error that names it.

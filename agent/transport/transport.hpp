@@ -1,5 +1,7 @@
 // One encrypted, authenticated connection over a path: ordered byte streams and datagrams. What
 // the session needs of QUIC, and nothing that is QUIC's alone. Core thread only.
+// An observer may call every method from inside of its callbacks, but destroy the transport only
+// through a posted task.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -15,6 +17,7 @@ using StreamId = std::int64_t;
 
 struct TransportStats {
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // UDP payload
+  // Lost: those that carried stream data or datagrams.
   std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0;
   std::uint64_t datagrams_dropped = 0;  // QUIC datagrams that found the send queue full
   TimeUs smoothed_rtt_us = 0, min_rtt_us = 0, handshake_us = 0;
@@ -28,7 +31,8 @@ class Transport {
   class Observer {
    public:
     virtual ~Observer () = default;
-    // The handshake is complete on this side and the peer's certificate is the expected one.
+    // The handshake is complete on this side and the peer's certificate is the expected one. A
+    // client may still hear, one round trip later, that the server refuses its own.
     virtual void transport_ready () = 0;
     virtual void transport_stream_opened (StreamId id) = 0;  // by the peer
     // Bytes of a stream in order, valid only inside of the call. They count against the stream's
@@ -36,13 +40,15 @@ class Transport {
     virtual void transport_stream_data (StreamId id, ByteView bytes, bool fin) = 0;
     virtual void transport_stream_reset (StreamId id,
                                          std::uint64_t code) = 0;  // peer gave up sending
-    virtual void transport_stream_stopped (StreamId id, std::uint64_t code) = 0;  // peer won't read
+    // The peer won't read; noticed with the next bytes to send. `code` is 0 where QUIC hides it.
+    virtual void transport_stream_stopped (StreamId id, std::uint64_t code) = 0;
     // `bytes` more of what was written have left into packets for the first time.
     virtual void transport_stream_sent (StreamId id, std::size_t bytes) = 0;
     virtual void transport_stream_closed (StreamId id) = 0;  // both directions are done
     virtual void transport_streams_available () = 0;         // open_stream() may work again
     virtual void transport_datagram (ByteView bytes) = 0;
     virtual void transport_datagram_acked (std::uint64_t tag) = 0;
+    // Declared lost by the loss detection; an acknowledgement may still follow.
     virtual void transport_datagram_lost (std::uint64_t tag) = 0;
     // The last call of all. `by_peer` with code 0 is an orderly close.
     virtual void transport_closed (const Error &error, bool by_peer, std::uint64_t code) = 0;

@@ -25,6 +25,8 @@ class X509Identity final : public Identity {
   X509Identity (UniqueCredentials credentials, std::string fingerprint)
       : credentials_ (std::move (credentials)), fingerprint_ (std::move (fingerprint)) {}
   const std::string &fingerprint () const override { return fingerprint_; }
+  std::string public_key_der () const override;
+  Result<std::string> sign (ByteView bytes) const override;
   // Never changed after construction, which is what GnuTLS asks for of shared credentials.
   gnutls_certificate_credentials_t credentials () const { return credentials_.get (); }
 

@@ -5,7 +5,7 @@
 
 lab_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lab_build=${P2P_BUILD_DIR:-$lab_here/../../build}
-lab_rendezvous=${P2P_RENDEZVOUS:-$lab_build/tools/p2p-rendezvous}
+lab_rendezvous_program=${P2P_RENDEZVOUS:-$lab_build/tools/p2p-rendezvous}
 lab_bytes=${LAB_BYTES:-$((64 << 20))}
 export DELAYWIRE=${DELAYWIRE:-$lab_build/tests/lab/delaywire}
 export GST_PLUGIN_PATH=${GST_PLUGIN_PATH:-$lab_build/gst}
@@ -76,6 +76,20 @@ NFT
   ip netns del "$probe"
 }
 
+# Two hosts on one cable, $LAB-left at 192.0.2.1 and $LAB-right at 192.0.2.2.
+lab_cable() {
+  local host name address
+  ip netns add "$LAB-left"
+  ip netns add "$LAB-right"
+  ip netns exec "$LAB-left" ip link add eth0 type veth peer name eth0 netns "$LAB-right"
+  for host in "$LAB-left 192.0.2.1" "$LAB-right 192.0.2.2"; do
+    read -r name address <<<"$host"
+    ip netns exec "$name" ip link set lo up
+    ip netns exec "$name" ip addr add "$address/24" dev eth0
+    ip netns exec "$name" ip link set eth0 up
+  done
+}
+
 # lab_start LOG COMMAND...: in the background, ended with the test; its pid is in lab_pid.
 lab_start() {
   local log=$1
@@ -100,31 +114,52 @@ lab_gst_launch() {
   LD_PRELOAD=${P2P_SANITIZER_RUNTIME:-} exec ip netns exec "$1" gst-launch-1.0 -m "${@:2}"
 }
 
-# lab_transfer SERVER_NS HOST SENDER_NS RECEIVER_NS [PROPERTY...]: the rendezvous server in one
-# namespace, alice sends a file from another, bob receives it in a third. Each has a data directory,
-# and so an identity, of its own.
-lab_transfer() {
-  local server=$1 host=$2 sender=$3 receiver=$4
-  shift 4
-  local in=$lab_dir/in out=$lab_dir/out secret sent received alice bob
-  secret=$(head -c 24 /dev/urandom | base64)
-  local common=("rendezvous=ws://$host:7480" "secret=$secret" "$@")
-  "$lab_here/../../script/sample-file" "$lab_bytes" "$in"
+# lab_rendezvous SERVER_NS HOST: the rendezvous server, at ws://HOST:7480 for the peers.
+lab_rendezvous() {
+  lab_server=ws://$2:7480
+  lab_start "$lab_dir/rendezvous.log" ip netns exec "$1" \
+    "$lab_rendezvous_program" --listen 0.0.0.0:7480
+  lab_rendezvous_pid=$lab_pid
+  lab_await_listener "$1" 7480 "$lab_pid" "$lab_dir/rendezvous.log"
+}
 
-  lab_start "$lab_dir/rendezvous.log" ip netns exec "$server" "$lab_rendezvous" --listen 0.0.0.0:7480
-  lab_await_listener "$server" 7480 "$lab_pid" "$lab_dir/rendezvous.log"
-  XDG_DATA_HOME=$lab_dir/bob lab_start "$lab_dir/bob.log" lab_gst_launch "$receiver" \
-    p2psrc id=bob peer=alice "${common[@]}" ! filesink "location=$out"
+# lab_receive NS SECRET [PROPERTY...]: bob waits for a file from alice; his pid is in lab_pid. Each
+# peer has a data directory, and so an identity, of its own.
+lab_receive() {
+  XDG_DATA_HOME=$lab_dir/bob lab_start "$lab_dir/bob.log" lab_gst_launch "$1" \
+    p2psrc "rendezvous=$lab_server" id=bob peer=alice "secret=$2" "${@:3}" ! \
+    filesink "location=$lab_dir/out"
+}
+
+# lab_send NS SECRET [PROPERTY...]: alice sends her file to bob; her pid is in lab_pid.
+lab_send() {
+  "$lab_here/../../script/sample-file" "$lab_bytes" "$lab_dir/in"
+  XDG_DATA_HOME=$lab_dir/alice lab_start "$lab_dir/alice.log" lab_gst_launch "$1" \
+    filesrc "location=$lab_dir/in" ! \
+    p2psink "rendezvous=$lab_server" id=alice peer=bob "secret=$2" "${@:3}"
+}
+
+lab_new_secret() { head -c 24 /dev/urandom | base64; }
+
+# lab_transfer SERVER_NS HOST SENDER_NS RECEIVER_NS [PROPERTY...]: the whole way, and what it leaves.
+lab_transfer() {
+  local secret sent received alice bob
+  secret=$(lab_new_secret)
+  lab_rendezvous "$1" "$2"
+  lab_receive "$4" "$secret" "${@:5}"
   bob=$lab_pid
-  XDG_DATA_HOME=$lab_dir/alice lab_start "$lab_dir/alice.log" lab_gst_launch "$sender" \
-    filesrc "location=$in" ! p2psink id=alice peer=bob "${common[@]}"
+  lab_send "$3" "$secret" "${@:5}"
   alice=$lab_pid
 
   wait "$alice" || lab_fail "alice ended with an error: $(lab_story)"
   wait "$bob" || lab_fail "bob ended with an error: $(lab_story)"
-  sent=$(sha256sum <"$in")
-  received=$(sha256sum <"$out")
-  [ "$sent" = "$received" ] || lab_fail "bob's file is another one, of $(stat -c %s "$out") bytes"
+  sent=$(sha256sum <"$lab_dir/in")
+  received=$(sha256sum <"$lab_dir/out")
+  [ "$sent" = "$received" ] ||
+    lab_fail "bob's file is another one, of $(stat -c %s "$lab_dir/out") bytes"
+  kill "$lab_rendezvous_pid"
+  wait "$lab_rendezvous_pid" || lab_fail "the rendezvous server did not end cleanly: $(lab_story)"
+  ! grep -qF "$secret" "$lab_dir"/*.log || lab_fail "the secret stands in a log"
   grep -h p2p-connection-state "$lab_dir/alice.log" "$lab_dir/bob.log" || true
   echo "$lab_bytes bytes arrived whole, SHA-256 ${sent%% *}"
 }

@@ -122,7 +122,7 @@ class TapPath final : public Path, private Path::Receiver {
     for (std::size_t at = 0; at < burst.size; at += segment_bytes) {
       const ByteView datagram = burst.sub (at, segment_bytes);
       if (on_send) on_send (datagram);
-      if (!drop || !drop ()) (void) inner_.send (datagram, datagram.size);
+      if (!drop || !drop ()) (void)inner_.send (datagram, datagram.size);
     }
     return Sent::all;
   }

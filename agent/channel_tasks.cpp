@@ -1,0 +1,176 @@
+#include "channel_tasks.hpp"
+
+#include <algorithm>
+
+#include "boxes.hpp"
+
+namespace p2p {
+
+ChannelTasks::~ChannelTasks () {
+  port_->set_activity ({});
+}
+
+std::shared_ptr<PendingTask>
+ChannelTasks::pend (Ref<GTask> task) {
+  return PendingTask::create (std::move (task), [weak = weak_from_this ()] {
+    if (const auto self = weak.lock ()) self->drop_ended ();
+  });
+}
+
+void
+ChannelTasks::send (Ref<GTask> task, Message message) {
+  add (outgoing_, {Operation::Kind::send, pend (std::move (task)), std::move (message)});
+}
+
+void
+ChannelTasks::flush (Ref<GTask> task) {
+  add (outgoing_, {Operation::Kind::flush, pend (std::move (task)), {}});
+}
+
+void
+ChannelTasks::end () {
+  add (outgoing_, {Operation::Kind::end, nullptr, {}});
+}
+
+void
+ChannelTasks::receive (Ref<GTask> task) {
+  add (incoming_, {Operation::Kind::receive, pend (std::move (task)), {}});
+}
+
+void
+ChannelTasks::watch (GSource *source) {
+  {
+    const std::lock_guard lock (mutex_);
+    watchers_.push_back (source);
+  }
+  activity ();
+}
+
+void
+ChannelTasks::unwatch (GSource *source) {
+  const std::lock_guard lock (mutex_);
+  watchers_.erase (std::remove (watchers_.begin (), watchers_.end (), source), watchers_.end ());
+}
+
+void
+ChannelTasks::add (Queue &queue, Operation operation) {
+  {
+    const std::lock_guard lock (mutex_);
+    queue.push_back (std::move (operation));
+  }
+  activity ();
+}
+
+void
+ChannelTasks::activity () {
+  bool listen = false;
+  {
+    const std::lock_guard lock (mutex_);
+    // Listening begins with the first use, so that blocking callers pay nothing for it.
+    listen = !listening_;
+    listening_ = true;
+    for (GSource *source : watchers_) g_source_set_ready_time (source, 0);
+  }
+  if (listen)
+    port_->set_activity ([weak = weak_from_this ()] {
+      if (const auto self = weak.lock ()) self->activity ();
+    });
+  pump ();
+}
+
+void
+ChannelTasks::pump () {
+  {
+    const std::lock_guard lock (mutex_);
+    again_ = true;
+    if (pumping_) return;
+    pumping_ = true;
+  }
+  for (;;) {
+    {
+      const std::lock_guard lock (mutex_);
+      if (!again_) {
+        pumping_ = false;
+        return;
+      }
+      again_ = false;
+    }
+    pump_queue (outgoing_);
+    pump_queue (incoming_);
+  }
+}
+
+void
+ChannelTasks::pump_queue (Queue &queue) {
+  for (;;) {
+    std::optional<Operation> front;
+    {
+      const std::lock_guard lock (mutex_);
+      if (queue.empty ()) return;
+      front = std::move (queue.front ());
+      queue.pop_front ();
+    }
+    if (attempt (*front)) continue;
+    const std::lock_guard lock (mutex_);
+    queue.push_front (std::move (*front));
+    return;
+  }
+}
+
+// False when the operation has to wait on.
+bool
+ChannelTasks::attempt (Operation &operation) {
+  if (operation.kind == Operation::Kind::end) {
+    port_->end ();
+    return true;
+  }
+  if (!operation.task->claim ()) return true;
+  if (operation.kind == Operation::Kind::receive) {
+    Result<Message> message = port_->try_receive ();
+    if (message.ok ()) {
+      operation.task->finish ([message = std::move (message.value ())] (GTask *task) {
+        g_task_return_pointer (task, message_box_new (message),
+                               reinterpret_cast<GDestroyNotify> (p2p_message_unref));
+      });
+      return true;
+    }
+    if (message.error ().code == P2P_ERROR_WOULD_BLOCK) {
+      operation.task->release ();
+      return operation.task->ended ();
+    }
+    operation.task->finish ([error = message.error ()] (GTask *task) {
+      g_task_return_error (task, error.to_gerror ());
+    });
+    return true;
+  }
+  const Status status = operation.kind == Operation::Kind::send
+                            ? port_->try_send (operation.message)
+                            : port_->try_flush ();
+  if (status && status->code == P2P_ERROR_WOULD_BLOCK) {
+    operation.task->release ();
+    return operation.task->ended ();
+  }
+  operation.task->finish ([status] (GTask *task) {
+    if (status)
+      g_task_return_error (task, status->to_gerror ());
+    else
+      g_task_return_boolean (task, TRUE);
+  });
+  return true;
+}
+
+void
+ChannelTasks::drop_ended () {
+  {
+    const std::lock_guard lock (mutex_);
+    for (Queue *queue : {&outgoing_, &incoming_})
+      queue->erase (std::remove_if (queue->begin (), queue->end (),
+                                    [] (const Operation &operation) {
+                                      return operation.task && operation.task->ended ();
+                                    }),
+                    queue->end ());
+  }
+  pump ();
+}
+
+}  // namespace p2p

@@ -1,0 +1,623 @@
+#include "boxes.hpp"
+#include "private.hpp"
+
+using p2p::ChannelPort;
+using p2p::ChannelTasks;
+using p2p::Message;
+using p2p::Ref;
+
+namespace {
+
+struct Private {
+  std::shared_ptr<ChannelPort> port;    // set once
+  std::shared_ptr<ChannelTasks> tasks;  // set once
+  std::unique_ptr<p2p::WeakObject<P2pConnection>> connection;
+  std::mutex mutex;
+  Ref<GIOStream> stream;  // guarded by mutex
+};
+
+enum Property : guint { PROP_NAME = 1, PROP_CONNECTION, PROP_OPEN, PROP_STATS, N_PROPERTIES };
+GParamSpec *properties[N_PROPERTIES];
+
+enum Signal : guint { SIGNAL_CLOSED, N_SIGNALS };
+guint signals[N_SIGNALS];
+
+}  // namespace
+
+/**
+ * P2pChannel:
+ *
+ * A named channel of a connection: messages in both directions, each with its boundaries, or one
+ * byte stream when used through [method@P2p.Channel.get_io_stream].
+ *
+ * Every function may be called from any thread. The blocking ones must not be called from the main
+ * context of an application that wants to stay responsive; the asynchronous ones finish in the
+ * thread-default main context of their caller, in the order in which they were called. Sends that
+ * are pending and blocking sends of another thread have no order between each other.
+ *
+ * Nothing is dropped silently: a sender waits while as many bytes wait as the channel's options
+ * allow, and what is received waits for the application, which holds back the peer.
+ *
+ * Since: 1.0
+ */
+struct _P2pChannel {
+  GObject parent_instance;
+  Private *priv;
+};
+
+G_DEFINE_FINAL_TYPE (P2pChannel, p2p_channel, G_TYPE_OBJECT)
+
+static bool
+is_channel (P2pChannel *self) {
+  return P2P_IS_CHANNEL (self) && self->priv->port;
+}
+
+static void
+p2p_channel_init (P2pChannel *self) {
+  self->priv = new Private;
+}
+
+static void
+p2p_channel_finalize (GObject *object) {
+  delete P2P_CHANNEL (object)->priv;
+  G_OBJECT_CLASS (p2p_channel_parent_class)->finalize (object);
+}
+
+static void
+p2p_channel_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec) {
+  P2pChannel *self = P2P_CHANNEL (object);
+  if (!self->priv->port) return;
+  switch (id) {
+    case PROP_NAME:
+      g_value_set_string (value, p2p_channel_get_name (self));
+      break;
+    case PROP_CONNECTION:
+      g_value_take_object (value, p2p_channel_dup_connection (self));
+      break;
+    case PROP_OPEN:
+      g_value_set_boolean (value, p2p_channel_is_open (self));
+      break;
+    case PROP_STATS:
+      g_value_take_variant (value, p2p_channel_get_stats (self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+  }
+}
+
+static void
+p2p_channel_class_init (P2pChannelClass *klass) {
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  object_class->finalize = p2p_channel_finalize;
+  object_class->get_property = p2p_channel_get_property;
+
+  /**
+   * P2pChannel:name:
+   *
+   * The name of the channel, unique in its connection.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_NAME] =
+      g_param_spec_string ("name", "Name", "Name of the channel", nullptr, p2p::kReadOnly);
+  /**
+   * P2pChannel:connection:
+   *
+   * The connection that the channel belongs to; %NULL once nobody holds it any more.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_CONNECTION] =
+      g_param_spec_object ("connection", "Connection", "Connection that the channel belongs to",
+                           P2P_TYPE_CONNECTION, p2p::kReadOnly);
+  /**
+   * P2pChannel:open:
+   *
+   * Whether the channel was not closed, by either side. Notified in the agent's main context.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_OPEN] =
+      g_param_spec_boolean ("open", "Open", "Not closed by either side", TRUE, p2p::kReadOnly);
+  /**
+   * P2pChannel:stats:
+   *
+   * What [method@P2p.Channel.get_stats] returns. Not notified.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_STATS] = g_param_spec_variant ("stats", "Stats", "Counters of the channel",
+                                                 G_VARIANT_TYPE_VARDICT, nullptr, p2p::kReadOnly);
+  g_object_class_install_properties (object_class, N_PROPERTIES, properties);
+
+  /**
+   * P2pChannel::closed:
+   * @self: the channel
+   *
+   * Both directions have ended. What was received before can still be taken, unless it was this
+   * side that closed. Emitted in the agent's main context.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_CLOSED] = g_signal_new ("closed", P2P_TYPE_CHANNEL, G_SIGNAL_RUN_LAST, 0, nullptr,
+                                         nullptr, nullptr, G_TYPE_NONE, 0);
+}
+
+P2pChannel *
+p2p::channel_new (std::shared_ptr<ChannelPort> port, P2pConnection *connection) {
+  auto *self = static_cast<P2pChannel *> (g_object_new (P2P_TYPE_CHANNEL, nullptr));
+  self->priv->tasks = std::make_shared<ChannelTasks> (port);
+  self->priv->port = std::move (port);
+  self->priv->connection = std::make_unique<WeakObject<P2pConnection>> (connection);
+  return self;
+}
+
+const std::shared_ptr<ChannelPort> &
+p2p::channel_port (P2pChannel *channel) {
+  return channel->priv->port;
+}
+
+void
+p2p::channel_closed (P2pChannel *channel) {
+  g_object_notify_by_pspec (G_OBJECT (channel), properties[PROP_OPEN]);
+  g_signal_emit (channel, signals[SIGNAL_CLOSED], 0);
+}
+
+/**
+ * p2p_channel_get_name:
+ * @self: a channel
+ *
+ * The name of the channel, unique in its connection.
+ *
+ * Returns: the name
+ *
+ * Since: 1.0
+ */
+const char *
+p2p_channel_get_name (P2pChannel *self) {
+  g_return_val_if_fail (is_channel (self), nullptr);
+  return self->priv->port->name ().c_str ();
+}
+
+/**
+ * p2p_channel_dup_connection:
+ * @self: a channel
+ *
+ * The connection that the channel belongs to.
+ *
+ * Returns: (transfer full) (nullable): the connection, or %NULL once nobody holds it any more
+ *
+ * Since: 1.0
+ */
+P2pConnection *
+p2p_channel_dup_connection (P2pChannel *self) {
+  g_return_val_if_fail (is_channel (self), nullptr);
+  return self->priv->connection->lock ().leak ();
+}
+
+/**
+ * p2p_channel_dup_options:
+ * @self: a channel
+ *
+ * The options that the channel was opened with, by whichever side was first.
+ *
+ * Returns: (transfer full): a copy of the options
+ *
+ * Since: 1.0
+ */
+P2pChannelOptions *
+p2p_channel_dup_options (P2pChannel *self) {
+  g_return_val_if_fail (is_channel (self), nullptr);
+  return new P2pChannelOptions{self->priv->port->options ()};
+}
+
+/**
+ * p2p_channel_is_open:
+ * @self: a channel
+ *
+ * Whether the channel was not closed, by either side.
+ *
+ * Returns: %TRUE when it is open
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_is_open (P2pChannel *self) {
+  g_return_val_if_fail (is_channel (self), FALSE);
+  return self->priv->port->is_open ();
+}
+
+/**
+ * p2p_channel_get_stats:
+ * @self: a channel
+ *
+ * Counters of the channel, a dictionary of `uint64`:
+ *
+ * - `messages-sent`, `messages-received`, `bytes-sent`, `bytes-received`: payloads
+ * - `messages-dropped`: outgoing ones that were given up, too old or too often lost
+ * - `messages-lost`: incoming ones that an unreliable channel is known to lack
+ * - `messages-retransmitted`: how often a message was sent once more
+ * - `queued-bytes`: sent by the application and not yet confirmed by the peer
+ * - `unread-bytes`: received and not yet taken by the application
+ *
+ * Returns: (transfer full): an `a{sv}`
+ *
+ * Since: 1.0
+ */
+GVariant *
+p2p_channel_get_stats (P2pChannel *self) {
+  g_return_val_if_fail (is_channel (self), nullptr);
+  const p2p::ChannelStats stats = self->priv->port->stats ();
+  GVariantBuilder builder;
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  const auto add = [&builder] (const char *key, std::uint64_t value) {
+    g_variant_builder_add (&builder, "{sv}", key, g_variant_new_uint64 (value));
+  };
+  add ("messages-sent", stats.messages_sent);
+  add ("messages-received", stats.messages_received);
+  add ("bytes-sent", stats.bytes_sent);
+  add ("bytes-received", stats.bytes_received);
+  add ("messages-dropped", stats.messages_dropped);
+  add ("messages-lost", stats.messages_lost);
+  add ("messages-retransmitted", stats.messages_retransmitted);
+  add ("queued-bytes", stats.buffered_bytes);
+  add ("unread-bytes", self->priv->port->incoming_bytes ());
+  return g_variant_ref_sink (g_variant_builder_end (&builder));
+}
+
+static Message
+plain (GBytes *payload) {
+  Message message;
+  message.payload = Ref<GBytes>::share (payload);
+  return message;
+}
+
+static gboolean
+send_blocking (P2pChannel *self, const Message &message, GCancellable *cancellable,
+               GError **error) {
+  bool cancelled = false;
+  const p2p::Status status = self->priv->port->send (message, cancellable, &cancelled);
+  return p2p::answer (status, cancelled, error);
+}
+
+/**
+ * p2p_channel_send:
+ * @self: a channel
+ * @payload: the bytes of one message; referenced, not copied
+ * @cancellable: (nullable): to end the wait from another thread
+ *
+ * Sends one message, and waits as long as there is no room for it. It may be called before the
+ * connection is up. %P2P_ERROR_MESSAGE_TOO_LARGE when the message is above the limit,
+ * %P2P_ERROR_CLOSED when the channel was closed or ended, and the error that removed the
+ * connection.
+ *
+ * Returns: %TRUE when the message was taken, %FALSE with an error otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_send (P2pChannel *self, GBytes *payload, GCancellable *cancellable, GError **error) {
+  g_return_val_if_fail (is_channel (self) && payload, FALSE);
+  return send_blocking (self, plain (payload), cancellable, error);
+}
+
+/**
+ * p2p_channel_send_message:
+ * @self: a channel
+ * @message: the message
+ * @cancellable: (nullable): to end the wait from another thread
+ *
+ * [method@P2p.Channel.send] for a message with attributes.
+ *
+ * Returns: %TRUE when the message was taken, %FALSE with an error otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_send_message (P2pChannel *self, P2pMessage *message, GCancellable *cancellable,
+                          GError **error) {
+  g_return_val_if_fail (is_channel (self) && message, FALSE);
+  return send_blocking (self, message->content, cancellable, error);
+}
+
+/**
+ * p2p_channel_try_send_message:
+ * @self: a channel
+ * @message: the message
+ *
+ * Sends one message when there is room for it; %P2P_ERROR_WOULD_BLOCK when there is none.
+ *
+ * Returns: %TRUE when the message was taken, %FALSE with an error otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_try_send_message (P2pChannel *self, P2pMessage *message, GError **error) {
+  g_return_val_if_fail (is_channel (self) && message, FALSE);
+  return p2p::answer (self->priv->port->try_send (message->content), false, error);
+}
+
+template <class Tag>
+static Ref<GTask>
+make_task (P2pChannel *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+           gpointer user_data, Tag tag) {
+  GTask *task = g_task_new (self, cancellable, callback, user_data);
+  g_task_set_source_tag (task, reinterpret_cast<gpointer> (tag));
+  return Ref<GTask>::adopt (task);
+}
+
+template <class Tag>
+static bool
+is_task (GAsyncResult *result, P2pChannel *self, Tag tag) {
+  return g_task_is_valid (result, self) &&
+         g_task_get_source_tag (G_TASK (result)) == reinterpret_cast<gpointer> (tag);
+}
+
+/**
+ * p2p_channel_send_async:
+ * @self: a channel
+ * @payload: the bytes of one message; referenced, not copied
+ * @cancellable: (nullable): to give up before the message was taken
+ * @callback: (scope async) (nullable): called when the message was taken
+ * @user_data: for @callback
+ *
+ * [method@P2p.Channel.send] that does not wait: it completes once there was room for the message.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_send_async (P2pChannel *self, GBytes *payload, GCancellable *cancellable,
+                        GAsyncReadyCallback callback, gpointer user_data) {
+  g_return_if_fail (is_channel (self) && payload);
+  self->priv->tasks->send (
+      make_task (self, cancellable, callback, user_data, p2p_channel_send_async), plain (payload));
+}
+
+/**
+ * p2p_channel_send_finish:
+ * @self: a channel
+ * @result: what the callback got
+ *
+ * Finishes [method@P2p.Channel.send_async].
+ *
+ * Returns: %TRUE when the message was taken, %FALSE with an error otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_send_finish (P2pChannel *self, GAsyncResult *result, GError **error) {
+  g_return_val_if_fail (is_channel (self), FALSE);
+  g_return_val_if_fail (is_task (result, self, p2p_channel_send_async), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * p2p_channel_send_message_async:
+ * @self: a channel
+ * @message: the message
+ * @cancellable: (nullable): to give up before the message was taken
+ * @callback: (scope async) (nullable): called when the message was taken
+ * @user_data: for @callback
+ *
+ * [method@P2p.Channel.send_async] for a message with attributes.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_send_message_async (P2pChannel *self, P2pMessage *message, GCancellable *cancellable,
+                                GAsyncReadyCallback callback, gpointer user_data) {
+  g_return_if_fail (is_channel (self) && message);
+  self->priv->tasks->send (
+      make_task (self, cancellable, callback, user_data, p2p_channel_send_message_async),
+      message->content);
+}
+
+/**
+ * p2p_channel_send_message_finish:
+ * @self: a channel
+ * @result: what the callback got
+ *
+ * Finishes [method@P2p.Channel.send_message_async].
+ *
+ * Returns: %TRUE when the message was taken, %FALSE with an error otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_send_message_finish (P2pChannel *self, GAsyncResult *result, GError **error) {
+  g_return_val_if_fail (is_channel (self), FALSE);
+  g_return_val_if_fail (is_task (result, self, p2p_channel_send_message_async), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * p2p_channel_receive:
+ * @self: a channel
+ * @cancellable: (nullable): to end the wait from another thread
+ *
+ * Waits for the next message. %P2P_ERROR_END_OF_STREAM after the last one, when the peer has ended
+ * its direction; %P2P_ERROR_CLOSED or the error that removed the connection, once all that came
+ * before has been taken.
+ *
+ * Returns: (transfer full): the message, or %NULL with an error
+ *
+ * Since: 1.0
+ */
+P2pMessage *
+p2p_channel_receive (P2pChannel *self, GCancellable *cancellable, GError **error) {
+  g_return_val_if_fail (is_channel (self), nullptr);
+  bool cancelled = false;
+  const p2p::Result<Message> message = self->priv->port->receive (cancellable, &cancelled);
+  if (message.ok ()) return p2p::message_box_new (message.value ());
+  p2p::answer (message.error (), cancelled, error);
+  return nullptr;
+}
+
+/**
+ * p2p_channel_try_receive:
+ * @self: a channel
+ *
+ * The next message when there is one; %P2P_ERROR_WOULD_BLOCK when there is none yet, and the other
+ * errors of [method@P2p.Channel.receive].
+ *
+ * Returns: (transfer full): the message, or %NULL with an error
+ *
+ * Since: 1.0
+ */
+P2pMessage *
+p2p_channel_try_receive (P2pChannel *self, GError **error) {
+  g_return_val_if_fail (is_channel (self), nullptr);
+  const p2p::Result<Message> message = self->priv->port->try_receive ();
+  if (message.ok ()) return p2p::message_box_new (message.value ());
+  p2p::throw_error (message.error (), error);
+  return nullptr;
+}
+
+/**
+ * p2p_channel_receive_async:
+ * @self: a channel
+ * @cancellable: (nullable): to give up; no message is lost by it
+ * @callback: (scope async) (nullable): called when there is a message or none will come
+ * @user_data: for @callback
+ *
+ * [method@P2p.Channel.receive] that does not wait.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_receive_async (P2pChannel *self, GCancellable *cancellable,
+                           GAsyncReadyCallback callback, gpointer user_data) {
+  g_return_if_fail (is_channel (self));
+  self->priv->tasks->receive (
+      make_task (self, cancellable, callback, user_data, p2p_channel_receive_async));
+}
+
+/**
+ * p2p_channel_receive_finish:
+ * @self: a channel
+ * @result: what the callback got
+ *
+ * Finishes [method@P2p.Channel.receive_async].
+ *
+ * Returns: (transfer full): the message, or %NULL with an error
+ *
+ * Since: 1.0
+ */
+P2pMessage *
+p2p_channel_receive_finish (P2pChannel *self, GAsyncResult *result, GError **error) {
+  g_return_val_if_fail (is_channel (self), nullptr);
+  g_return_val_if_fail (is_task (result, self, p2p_channel_receive_async), nullptr);
+  return static_cast<P2pMessage *> (g_task_propagate_pointer (G_TASK (result), error));
+}
+
+/**
+ * p2p_channel_flush:
+ * @self: a channel
+ * @cancellable: (nullable): to end the wait from another thread
+ *
+ * Waits until the peer's application has taken all that was sent (reliable channels), or all has
+ * left (unreliable ones).
+ *
+ * Returns: %TRUE when nothing waits any more, %FALSE with an error otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_flush (P2pChannel *self, GCancellable *cancellable, GError **error) {
+  g_return_val_if_fail (is_channel (self), FALSE);
+  bool cancelled = false;
+  const p2p::Status status = self->priv->port->flush (cancellable, &cancelled);
+  return p2p::answer (status, cancelled, error);
+}
+
+/**
+ * p2p_channel_flush_async:
+ * @self: a channel
+ * @cancellable: (nullable): to stop waiting
+ * @callback: (scope async) (nullable): called when nothing waits any more
+ * @user_data: for @callback
+ *
+ * [method@P2p.Channel.flush] that does not wait; asynchronous sends that are still pending are
+ * flushed too.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_flush_async (P2pChannel *self, GCancellable *cancellable, GAsyncReadyCallback callback,
+                         gpointer user_data) {
+  g_return_if_fail (is_channel (self));
+  self->priv->tasks->flush (
+      make_task (self, cancellable, callback, user_data, p2p_channel_flush_async));
+}
+
+/**
+ * p2p_channel_flush_finish:
+ * @self: a channel
+ * @result: what the callback got
+ *
+ * Finishes [method@P2p.Channel.flush_async].
+ *
+ * Returns: %TRUE when nothing waits any more, %FALSE with an error otherwise
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_flush_finish (P2pChannel *self, GAsyncResult *result, GError **error) {
+  g_return_val_if_fail (is_channel (self), FALSE);
+  g_return_val_if_fail (is_task (result, self, p2p_channel_flush_async), FALSE);
+  return g_task_propagate_boolean (G_TASK (result), error);
+}
+
+/**
+ * p2p_channel_end:
+ * @self: a channel
+ *
+ * No more messages in this direction: the peer gets %P2P_ERROR_END_OF_STREAM after the last one.
+ * Sends that are still pending go first. The other direction goes on.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_end (P2pChannel *self) {
+  g_return_if_fail (is_channel (self));
+  self->priv->tasks->end ();
+}
+
+/**
+ * p2p_channel_close:
+ * @self: a channel
+ *
+ * Ends both directions now. What was not flushed is dropped, and calls that wait return
+ * %P2P_ERROR_CLOSED.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_close (P2pChannel *self) {
+  g_return_if_fail (is_channel (self));
+  self->priv->port->close ();
+}
+
+/**
+ * p2p_channel_get_io_stream:
+ * @self: a channel
+ *
+ * The channel as one stream of bytes in each direction, without limit of length and in bounded
+ * memory: what is written is sent as messages of at most 64 KiB, and the payloads of the messages
+ * that come are read one after the other. Both halves are pollable. Closing the output flushes it
+ * and ends this direction, as [method@P2p.Channel.end] does. Use it for reliable and ordered
+ * channels, and don't receive messages beside it.
+ *
+ * Returns: (transfer none): the stream, the same at each call
+ *
+ * Since: 1.0
+ */
+GIOStream *
+p2p_channel_get_io_stream (P2pChannel *self) {
+  g_return_val_if_fail (is_channel (self), nullptr);
+  const std::lock_guard lock (self->priv->mutex);
+  if (!self->priv->stream)
+    self->priv->stream =
+        Ref<GIOStream>::adopt (p2p::channel_stream_new (self->priv->port, self->priv->tasks));
+  return self->priv->stream.get ();
+}

@@ -1,0 +1,23 @@
+// What the classes of the C API show each other: the way from an object to its core and back.
+#pragma once
+#include <memory>
+
+#include "channel_tasks.hpp"
+#include "core/connection_core.hpp"
+#include "p2p/p2p.h"
+
+namespace p2p {
+
+P2pChannel *channel_new (std::shared_ptr<ChannelPort> port, P2pConnection *connection);
+const std::shared_ptr<ChannelPort> &channel_port (P2pChannel *channel);
+void channel_closed (P2pChannel *channel);  // in the agent's context: tells the application
+
+GIOStream *channel_stream_new (std::shared_ptr<ChannelPort> port,
+                               std::shared_ptr<ChannelTasks> tasks);
+
+P2pConnection *connection_new (std::shared_ptr<ConnectionCore> core, Ref<GMainContext> context);
+const std::shared_ptr<ConnectionCore> &connection_core (P2pConnection *connection);
+// Finishes the task with the connection once it is up, or with the error that removed it.
+void connection_return_when_connected (P2pConnection *connection, Ref<GTask> task);
+
+}  // namespace p2p

@@ -1,0 +1,109 @@
+#include "session/receiver.hpp"
+
+#include <algorithm>
+
+#include "session/sender.hpp"
+
+namespace p2p {
+
+Receiver::Receiver (wire::Open open) : open_ (std::move (open)) {}
+
+bool
+Receiver::is_duplicate (std::uint64_t seq) const {
+  if (end_delivered_) return true;
+  if (!reliable () && ordered ()) return seq < next_seq_;
+  return received_.contains (seq);
+}
+
+Receiver::Verdict
+Receiver::arrived (std::uint64_t seq, Message &message) {
+  if (is_duplicate (seq) || (end_ && seq >= *end_)) return Verdict::ignore;
+  if (reliable () || !ordered ()) {
+    received_.insert (seq);
+    if (received_.beyond ().size () > kMaxGaps) {
+      if (reliable ()) return Verdict::too_many_gaps;
+      received_.forget_lowest_gap ();
+    }
+  }
+  message.seq = seq;
+  message.gap_before = !reliable () && seq > next_seq_;
+  next_seq_ = std::max (next_seq_, seq + 1);
+  ++delivered_messages_;
+  untaken_bytes_ += bytes_of (message) + kMessageOverheadBytes;
+  if (untaken_bytes_ > kMaxUntakenBytes) throttled_ = true;
+  return Verdict::deliver;
+}
+
+bool
+Receiver::end_at (std::uint64_t count) {
+  if (end_) return *end_ == count;
+  if (count < next_seq_) return false;
+  end_ = count;
+  return true;
+}
+
+bool
+Receiver::end_due (bool grace_over) const {
+  if (!end_ || end_delivered_) return false;
+  return grace_over || delivered_messages_ == *end_;
+}
+
+TimeUs
+Receiver::end_grace_us () const {
+  const TimeUs lifetime_us = open_.options.max_packet_lifetime_ms.value_or (0) * kMillisecond;
+  return std::max (kMinEndGraceUs, lifetime_us);
+}
+
+void
+Receiver::taken (const Message &message) {
+  if (reliable ()) {
+    if (!received_.contains (message.seq) || !taken_.insert (message.seq)) return;
+    ++unconfirmed_messages_;
+    unconfirmed_bytes_ += bytes_of (message);
+  }
+  if (taken_messages_ == delivered_messages_) return;
+  ++taken_messages_;
+  untaken_bytes_ -= std::min (untaken_bytes_, bytes_of (message) + kMessageOverheadBytes);
+  if (untaken_bytes_ <= kMaxUntakenBytes / 2) throttled_ = false;
+}
+
+std::uint64_t
+Receiver::lost () const {
+  if (reliable ()) return 0;
+  const std::uint64_t expected = end_delivered_ ? *end_ : next_seq_;
+  return expected - std::min (expected, delivered_messages_);
+}
+
+bool
+Receiver::finished () const {
+  return end_delivered_ && taken_messages_ == delivered_messages_;
+}
+
+bool
+Receiver::confirm_due () const {
+  if (finished () && !end_confirmed_) return true;
+  return unconfirmed_messages_ > 0 &&
+         (unconfirmed_bytes_ >= kConfirmBytes || unconfirmed_messages_ >= kConfirmMessages ||
+          taken_messages_ == delivered_messages_);
+}
+
+RangeSet
+Receiver::confirmation () const {
+  if (!finished ()) return reliable () ? taken_ : RangeSet ();
+  RangeSet all;
+  all.insert_range (0, *end_ + 1);
+  return all;
+}
+
+wire::HelloIncoming
+Receiver::hello () const {
+  wire::HelloIncoming in;
+  in.id = open_.id;
+  in.state = state;
+  if (finished ()) in.state = wire::DirectionState::ended;
+  if (reliable ()) in.received = received_;
+  in.confirmed = confirmation ();
+  return in;
+}
+
+}  // namespace p2p

@@ -1,0 +1,171 @@
+#include "signaling/websocket_carrier.hpp"
+
+#include <map>
+
+#include "base/loop_thread.hpp"
+
+namespace p2p {
+
+namespace {
+
+// The subprotocol name (RFC 6455 section 1.9) tells proxies and servers what this is.
+const char *const kSubprotocols[] = {"gst-p2p.1", nullptr};
+constexpr std::size_t kMaxPayloadBytes = kMaxFrameBytes;
+
+// One per file and process: GnuTLS would load a whole bundle for every connection (3.8 MB each).
+Result<Ref<GTlsDatabase>>
+shared_authorities (const std::string &file) {
+  static std::map<std::string, Ref<GTlsDatabase>> by_file;
+  if (const auto it = by_file.find (file); it != by_file.end ()) return it->second;
+  GError *raw = nullptr;
+  Ref<GTlsDatabase> database;
+  if (file.empty ())
+    database = Ref<GTlsDatabase>::adopt (
+        g_tls_backend_get_default_database (g_tls_backend_get_default ()));
+  else
+    database = Ref<GTlsDatabase>::adopt (g_tls_file_database_new (file.c_str (), &raw));
+  const UniqueError error (raw);
+  if (!database)
+    return Error{P2P_ERROR_INVALID_ARGUMENT,
+                 "The file of certificate authorities " + file +
+                     " cannot be read: " + (error ? error->message : "no TLS") + "."};
+  by_file[file] = database;
+  return database;
+}
+
+struct Attempt {
+  WebSocketCarrier *carrier;
+  std::weak_ptr<bool> alive;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<WebSocketCarrier>>
+WebSocketCarrier::create (const SignalingUri &uri, const std::string &tls_ca_file) {
+  Ref<GTlsDatabase> authorities;
+  if (uri.tls) {
+    auto shared = shared_authorities (tls_ca_file);
+    if (!shared) return shared.error ();
+    authorities = *shared;
+  }
+  return std::unique_ptr<WebSocketCarrier> (new WebSocketCarrier (uri, authorities));
+}
+
+WebSocketCarrier::WebSocketCarrier (SignalingUri uri, Ref<GTlsDatabase> authorities)
+    : uri_ (std::move (uri)), session_ (Ref<SoupSession>::adopt (soup_session_new ())) {
+  if (authorities) soup_session_set_tls_database (session_.get (), authorities.get ());
+}
+
+WebSocketCarrier::~WebSocketCarrier () {
+  close ();
+  soup_session_abort (session_.get ());
+}
+
+void
+WebSocketCarrier::open () {
+  close ();
+  cancellable_ = Ref<GCancellable>::adopt (g_cancellable_new ());
+  const auto message =
+      Ref<SoupMessage>::adopt (soup_message_new (SOUP_METHOD_GET, uri_.text.c_str ()));
+  auto *attempt = new Attempt{this, alive_};
+  if (!message) {
+    // What GUri took and libsoup does not: reported as any failure, from the loop.
+    post (g_main_context_get_thread_default (), [attempt] {
+      const std::unique_ptr<Attempt> owned (attempt);
+      if (!owned->alive.expired ())
+        owned->carrier->end ({P2P_ERROR_INVALID_ARGUMENT,
+                              "It cannot be used: " + owned->carrier->describe () + "."});
+    });
+    return;
+  }
+  soup_session_websocket_connect_async (
+      session_.get (), message.get (), nullptr, const_cast<char **> (kSubprotocols),
+      G_PRIORITY_DEFAULT, cancellable_.get (),
+      [] (GObject *session, GAsyncResult *result, gpointer data) {
+        const std::unique_ptr<Attempt> owned (static_cast<Attempt *> (data));
+        GError *raw = nullptr;
+        const auto connection = Ref<SoupWebsocketConnection>::adopt (
+            soup_session_websocket_connect_finish (SOUP_SESSION (session), result, &raw));
+        const UniqueError error (raw);
+        if (!owned->alive.expired ()) {
+          owned->carrier->on_connected (connection.get (), error.get ());
+        } else if (connection) {
+          soup_websocket_connection_close (connection.get (), SOUP_WEBSOCKET_CLOSE_GOING_AWAY,
+                                           nullptr);
+        }
+      },
+      attempt);
+}
+
+void
+WebSocketCarrier::on_connected (SoupWebsocketConnection *connection, const GError *error) {
+  cancellable_.reset ();
+  if (!connection) {
+    const bool trust = g_error_matches (error, G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE);
+    end ({trust ? P2P_ERROR_NOT_AUTHORIZED : P2P_ERROR_SIGNALING,
+          "No connection to " + describe () + ": " + error->message + ". It is tried again."});
+    return;
+  }
+  connection_ = Ref<SoupWebsocketConnection>::share (connection);
+  soup_websocket_connection_set_max_incoming_payload_size (connection, kMaxPayloadBytes);
+  using MessageHandler = void (*) (SoupWebsocketConnection *, int, GBytes *, gpointer);
+  using ClosedHandler = void (*) (SoupWebsocketConnection *, gpointer);
+  const MessageHandler message = [] (SoupWebsocketConnection *, int type, GBytes *bytes,
+                                     gpointer data) {
+    static_cast<WebSocketCarrier *> (data)->on_message (static_cast<SoupWebsocketDataType> (type),
+                                                        bytes);
+  };
+  const ClosedHandler closed = [] (SoupWebsocketConnection *, gpointer data) {
+    static_cast<WebSocketCarrier *> (data)->on_closed ();
+  };
+  // Disconnected in close(), which the destructor calls.
+  handlers_[0] = g_signal_connect (connection, "message", G_CALLBACK (message), this);
+  handlers_[1] = g_signal_connect (connection, "closed", G_CALLBACK (closed), this);
+}
+
+void
+WebSocketCarrier::on_message (SoupWebsocketDataType type, GBytes *message) {
+  if (type != SOUP_WEBSOCKET_DATA_TEXT) {
+    end ({P2P_ERROR_PROTOCOL, "A binary frame came from " + describe () + "; it is tried again."});
+    return;
+  }
+  gsize size = 0;
+  const void *data = g_bytes_get_data (message, &size);
+  if (observer_) observer_->carrier_frame ({data, size});
+}
+
+void
+WebSocketCarrier::on_closed () {
+  const char *text = soup_websocket_connection_get_close_data (connection_.get ());
+  const std::string why = text && *text ? ": \"" + std::string (text) + "\"" : "";
+  end ({P2P_ERROR_SIGNALING, "Lost " + describe () + why + "; it is tried again."});
+}
+
+void
+WebSocketCarrier::send (const std::string &frame) {
+  if (connection_ &&
+      soup_websocket_connection_get_state (connection_.get ()) == SOUP_WEBSOCKET_STATE_OPEN)
+    soup_websocket_connection_send_text (connection_.get (), frame.c_str ());
+}
+
+void
+WebSocketCarrier::close () {
+  alive_ = std::make_shared<bool> (true);  // an attempt under way has nobody to report to
+  if (cancellable_) g_cancellable_cancel (cancellable_.get ());
+  cancellable_.reset ();
+  const Ref<SoupWebsocketConnection> connection = std::exchange (connection_, {});
+  if (!connection) return;
+  for (gulong &handler : handlers_)
+    if (handler != 0) g_signal_handler_disconnect (connection.get (), std::exchange (handler, 0));
+  if (soup_websocket_connection_get_state (connection.get ()) == SOUP_WEBSOCKET_STATE_OPEN)
+    soup_websocket_connection_close (connection.get (), SOUP_WEBSOCKET_CLOSE_GOING_AWAY, nullptr);
+}
+
+void
+WebSocketCarrier::end (const Error &reason) {
+  const Error copy = reason;
+  close ();
+  if (observer_) observer_->carrier_closed (copy);
+}
+
+}  // namespace p2p

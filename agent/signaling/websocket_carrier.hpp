@@ -1,0 +1,44 @@
+// Carries frames to a rendezvous server over a WebSocket (RFC 6455). Core thread only.
+#pragma once
+#include <libsoup/soup.h>
+
+#include <memory>
+#include <string>
+
+#include "base/ptr.hpp"
+#include "signaling/client.hpp"
+#include "signaling/factory.hpp"
+
+namespace p2p {
+
+class WebSocketCarrier final : public Carrier {
+ public:
+  // Fails when the file of authorities cannot be read.
+  static Result<std::unique_ptr<WebSocketCarrier>> create (const SignalingUri &uri,
+                                                           const std::string &tls_ca_file);
+  ~WebSocketCarrier () override;
+
+  void set_observer (Carrier::Observer *observer) override { observer_ = observer; }
+  void open () override;
+  void send (const std::string &frame) override;
+  void close () override;
+  std::string describe () const override { return "the rendezvous server " + uri_.text; }
+  std::string stun_host () const override { return uri_.host; }
+
+ private:
+  WebSocketCarrier (SignalingUri uri, Ref<GTlsDatabase> authorities);
+  void on_connected (SoupWebsocketConnection *connection, const GError *error);
+  void on_message (SoupWebsocketDataType type, GBytes *message);
+  void on_closed ();
+  void end (const Error &reason);
+
+  SignalingUri uri_;
+  Carrier::Observer *observer_ = nullptr;
+  Ref<SoupSession> session_;
+  Ref<GCancellable> cancellable_;  // of the attempt under way
+  Ref<SoupWebsocketConnection> connection_;
+  gulong handlers_[2] = {};
+  std::shared_ptr<bool> alive_ = std::make_shared<bool> (true);
+};
+
+}  // namespace p2p

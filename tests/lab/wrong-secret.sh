@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Two machines whose users typed different secrets: both programs end soon, each with one error, and
+# nothing has arrived.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
+lab_enter "$@"
+
+# The promise is 5 s from the moment that both are there; a loaded machine starts them slowly.
+patience_s=10
+
+lab_cable
+lab_rendezvous "$LAB-left" 192.0.2.1
+lab_receive "$LAB-right" "$(lab_new_secret)"
+bob=$lab_pid
+lab_send "$LAB-left" "$(lab_new_secret)"
+alice=$lab_pid
+started=$SECONDS
+for peer in alice bob; do
+  ! wait "${!peer}" || lab_fail "$peer ended without an error: $(lab_story)"
+  errors=$(grep -c '^ERROR: from element' "$lab_dir/$peer.log" || true)
+  [ "$errors" = 1 ] || lab_fail "$peer told $errors errors, not one: $(lab_story)"
+done
+[ $((SECONDS - started)) -le $patience_s ] || lab_fail "it took $((SECONDS - started)) s"
+[ ! -s "$lab_dir/out" ] || lab_fail "something arrived: $(stat -c %s "$lab_dir/out") bytes"
+grep -h '^ERROR: from element' "$lab_dir/alice.log" "$lab_dir/bob.log"

@@ -1,0 +1,65 @@
+// A process with one signaling client, for tests: signaling-helper URI ID [CA-FILE]. Takes
+// "ask PEER", "unask PEER" and "send PEER TEXT" on stdin until its end, and prints what happens.
+#include <unistd.h>
+
+#include <iostream>
+#include <sstream>
+#include <string>
+
+#include "base/loop_thread.hpp"
+#include "signaling/factory.hpp"
+
+using namespace p2p;
+
+namespace {
+
+class Printer final : public Signaling::Observer {
+ public:
+  void signaling_state (Signaling::State state, const Error *reason) override {
+    const char *const names[] = {"idle", "connecting", "registered", "refused"};
+    say (std::string (names[static_cast<int> (state)]) + (reason ? " " + reason->message : ""));
+  }
+  void signaling_peer (const std::string &peer, bool present) override {
+    say ((present ? "+" : "-") + peer);
+  }
+  void signaling_message (const std::string &from, const std::string &message) override {
+    say (from + ": " + message);
+  }
+  static void say (const std::string &line) { std::cout << line << std::endl; }
+};
+
+}  // namespace
+
+int
+main (int argc, char **argv) {
+  if (argc < 3) return 2;
+  Printer printer;
+  std::unique_ptr<Signaling> signaling;
+  core_loop ().run_sync ([&] {
+    auto key = make_ephemeral_signing_key ();
+    auto made = make_signaling (argv[1], *key, {argc > 3 ? argv[3] : ""});
+    if (!made) {
+      Printer::say ("error " + made.error ().message);
+      return;
+    }
+    signaling = std::move (*made);
+    signaling->set_observer (&printer);
+    signaling->start (argv[2]);
+  });
+  std::string line;
+  while (signaling && std::getline (std::cin, line)) {
+    std::istringstream words (line);
+    std::string command, peer, text;
+    words >> command >> peer >> std::ws;
+    std::getline (words, text);
+    core_loop ().run_sync ([&] {
+      if (command == "ask") signaling->ask (peer);
+      if (command == "unask") signaling->unask (peer);
+      if (command == "stun") Printer::say ("stun " + signaling->stun_server ());
+      if (command != "send") return;
+      if (const Status failed = signaling->send (peer, text)) Printer::say ("!" + failed->message);
+    });
+  }
+  core_loop ().run_sync ([&] { signaling.reset (); });
+  return 0;
+}

@@ -1,0 +1,35 @@
+// Answers STUN binding requests (RFC 8489) over UDP, so that clients learn their public address.
+#pragma once
+#include <gio/gio.h>
+#include <stun/stunagent.h>
+
+#include <cstdint>
+
+#include "base/ptr.hpp"
+#include "base/scheduler.hpp"
+#include "signaling/token_bucket.hpp"
+
+namespace p2p {
+
+class StunResponder {
+ public:
+  // `socket`: a bound UDP socket.
+  explicit StunResponder (Ref<GSocket> socket);
+  StunResponder (const StunResponder &) = delete;
+  StunResponder &operator= (const StunResponder &) = delete;
+
+  std::uint64_t answered () const { return answered_; }
+  std::uint64_t dropped () const { return dropped_; }
+
+ private:
+  void on_readable ();
+  void answer (const std::uint8_t *request, std::size_t size, struct msghdr &envelope);
+
+  Ref<GSocket> socket_;
+  StunAgent agent_;
+  TokenBucket rate_;
+  std::uint64_t answered_ = 0, dropped_ = 0;
+  UniqueSource source_;
+};
+
+}  // namespace p2p
