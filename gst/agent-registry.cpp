@@ -153,10 +153,8 @@ SharedAgent::configure (const ElementSettings &settings) {
     else
       p2p_agent_set_secret (agent_.get (), settings.secret.c_str ());
   }
-  if (!settings.peer_fingerprint.empty () &&
-      !p2p_agent_set_peer_fingerprint (agent_.get (), peer, settings.peer_fingerprint.c_str (),
-                                       &raw))
-    return take_error (raw);
+  if (peer)
+    if (auto error = pin (settings.peer, settings.peer_fingerprint)) return error;
   if (!ours_) return {};
 
   if (!settings.identity.empty ())
@@ -175,6 +173,15 @@ SharedAgent::configure (const ElementSettings &settings) {
   if (users_.empty () && !p2p_agent_set_rendezvous (agent_.get (), rendezvous_.c_str (), &raw))
     return take_error (raw);
   return {};
+}
+
+Status
+SharedAgent::pin (const std::string &peer, const std::string &fingerprint) {
+  GError *raw = nullptr;
+  if (fingerprint.empty () ||
+      p2p_agent_set_peer_fingerprint (agent_.get (), peer.c_str (), fingerprint.c_str (), &raw))
+    return {};
+  return take_error (raw);
 }
 
 void
@@ -201,13 +208,17 @@ SharedAgent::listen () {
                             connect_handler (object, signal, callback, weak_from_this ()));
   };
   add (
-      p2p_agent_get_connections (agent_.get ()), "items-changed",
-      +[] (GListModel *, guint, guint, guint, gpointer data) {
-        on_events_with (data, [] (SharedAgent &self) { self.offer (); });
+      agent_.get (), "incoming", +[] (P2pAgent *, P2pConnection *connection, gpointer data) {
+        on_events_with (data, [came = Ref<P2pConnection>::share (connection)] (SharedAgent &self) {
+          self.offer (came.get ());
+        });
       });
   add (
-      agent_.get (), "notify::signaling-state", +[] (P2pAgent *, GParamSpec *, gpointer data) {
-        on_events_with (data, [] (SharedAgent &self) { self.signaling_changed (); });
+      agent_.get (), "signaling-changed",
+      +[] (P2pAgent *, P2pSignalingState, const GError *error, gpointer data) {
+        on_events_with (data, [problem = to_error (error)] (SharedAgent &self) {
+          self.signaling_changed (problem);
+        });
       });
   add (
       agent_.get (), "rejected",
@@ -231,32 +242,33 @@ SharedAgent::for_each_user (const std::function<void (AgentUser &)> &visit) {
     if (const auto user = weak.lock ()) visit (*user);
 }
 
-// Gives the connections of peers that came by themselves to the elements that wait for one, and
-// turns away those that nobody has a use for.
 void
 SharedAgent::offer () {
   GListModel *model = p2p_agent_get_connections (agent_.get ());
   for (guint i = 0; i < g_list_model_get_n_items (model); i++) {
     const auto connection =
         Ref<P2pConnection>::adopt (P2P_CONNECTION (g_list_model_get_item (model, i)));
-    if (!connection || !is_living (connection.get ())) continue;
-    for_each_user ([&] (AgentUser &user) {
-      if (user.wants_any_peer ()) user.offered (connection.get ());
-    });
-    if (!ours_ || p2p_connection_get_state (connection.get ()) != P2P_CONNECTION_STATE_INCOMING)
-      continue;
-    if (find (connection.get ()))
-      p2p_connection_accept (connection.get ());
-    else
-      p2p_connection_refuse (connection.get (), "It has its peer already.");
+    if (connection) offer (connection.get ());
   }
 }
 
+// Gives the connection of a peer that came by itself to the elements that wait for one; nobody
+// having a use for it, turns the peer away.
 void
-SharedAgent::signaling_changed () {
-  GError *raw = nullptr;
-  g_object_get (agent_.get (), "signaling-error", &raw, nullptr);
-  const Error problem = take_error (raw);
+SharedAgent::offer (P2pConnection *connection) {
+  if (!is_living (connection)) return;
+  for_each_user ([&] (AgentUser &user) {
+    if (user.wants_any_peer ()) user.offered (connection);
+  });
+  if (!ours_ || p2p_connection_get_state (connection) != P2P_CONNECTION_STATE_INCOMING) return;
+  if (find (connection))
+    p2p_connection_accept (connection);
+  else
+    p2p_connection_refuse (connection, "It has its peer already.");
+}
+
+void
+SharedAgent::signaling_changed (const Error &problem) {
   // Each failed attempt tells again what the first one told.
   if (problem.message == std::exchange (last_signaling_problem_, problem.message)) return;
   if (problem.message.empty ()) return;

@@ -50,6 +50,8 @@ class SharedAgent : public std::enable_shared_from_this<SharedAgent> {
 
   // Gives connections that came by themselves to the users that wait for one.
   void offer ();
+  // Lets this peer in only with that certificate; empty: with any.
+  Status pin (const std::string &peer, const std::string &fingerprint);
   // Takes part in the connection to the peer; which is opened when there is none.
   Result<Ref<P2pConnection>> connect (const std::string &peer);
   void use (P2pConnection *connection);  // takes part in one that was offered
@@ -72,7 +74,8 @@ class SharedAgent : public std::enable_shared_from_this<SharedAgent> {
   Status configure (const ElementSettings &settings);
   void start ();
   void listen ();
-  void signaling_changed ();
+  void offer (P2pConnection *connection);
+  void signaling_changed (const Error &problem);
   void for_each_user (const std::function<void (AgentUser &)> &visit);
   Connection *find (P2pConnection *connection);
 

@@ -104,6 +104,10 @@ Link::wants_any_peer () const {
 
 void
 Link::offered (P2pConnection *connection) {
+  if (auto error = agent_->pin (p2p_connection_get_peer (connection), settings_.peer_fingerprint)) {
+    fail (*error);
+    return;
+  }
   agent_->use (connection);
   adopt (Ref<P2pConnection>::share (connection));
 }
