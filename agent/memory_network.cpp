@@ -40,7 +40,7 @@ class MemoryNetwork::End final : public Path, private Path::Receiver {
   }
   ~End () override { path_.set_receiver (nullptr); }
 
-  void set_receiver (Receiver *receiver) override {
+  void set_receiver (Path::Receiver *receiver) override {
     receiver_ = receiver;
     path_.set_receiver (receiver ? this : nullptr);
   }
@@ -64,7 +64,7 @@ class MemoryNetwork::End final : public Path, private Path::Receiver {
   const std::shared_ptr<Wire> wire_;
   Path &path_;
   PathInfo info_;
-  Receiver *receiver_ = nullptr;
+  Path::Receiver *receiver_ = nullptr;
 };
 
 class MemoryNetwork::Waiting final : public PathSource::Attempt {

@@ -41,7 +41,8 @@ def parse_structure(text):
     for key, value in FIELD.findall(rest):
         if value.startswith('"'):
             value = value[1:-1]
-        fields[key] = re.sub(r"\\(.)", r"\1", value).strip()
+        if value != "NULL":
+            fields[key] = re.sub(r"\\(.)", r"\1", value).strip()
     return name.strip(" ;"), fields
 
 

@@ -104,7 +104,8 @@ Agent::send_signal (const std::string &peer, const PeerSignal &signal) {
   if (!signaling_) return Error{P2P_ERROR_NOT_CONNECTED, "This agent has no signaling."};
   const PeerCredentials credentials = this->credentials (peer);
   // Whoever cannot open our seal must at least learn that.
-  const bool in_clear = signal.kind == PeerSignal::Kind::bye;
+  const bool in_clear =
+      signal.kind == PeerSignal::Kind::bye && signal.code == P2P_ERROR_NOT_AUTHORIZED;
   const SecretKey *secret = credentials.secret && !in_clear ? &*credentials.secret : nullptr;
   return signaling_->send (peer, encode_peer_signal (signal, secret, id_, peer));
 }

@@ -131,13 +131,15 @@ Connection::say_hello (const std::string &in_reply_to) {
 }
 
 void
-Connection::say_bye (P2pError code, const std::string &text) {
+Connection::say_bye (P2pError code, const std::string &text, const std::string &in_reply_to) {
   const auto agent = agent_.lock ();
   if (!agent) return;
   PeerSignal bye;
   bye.kind = PeerSignal::Kind::bye;
   bye.attempt = attempt_ ? attempt_->id () : "none";
-  if (attempt_ && attempt_->remote_config ())
+  if (!in_reply_to.empty ())
+    bye.in_reply_to = in_reply_to;
+  else if (attempt_ && attempt_->remote_config ())
     bye.in_reply_to = attempt_->remote_config ()->attempt;
   else if (waiting_hello_)
     bye.in_reply_to = waiting_hello_->attempt;
@@ -262,7 +264,7 @@ Connection::start_attempt (const NetworkConfig &remote, bool out_of_band) {
   if (!credentials.fingerprint.empty () && credentials.fingerprint != remote.fingerprint) {
     const std::string text = "\"" + peer_ + "\" shows the certificate " + remote.fingerprint +
                              ", not the expected " + credentials.fingerprint + ".";
-    say_bye (P2P_ERROR_NOT_AUTHORIZED, "this certificate is not the expected one");
+    say_bye (P2P_ERROR_NOT_AUTHORIZED, "this certificate is not the expected one", remote.attempt);
     remove (Error{P2P_ERROR_NOT_AUTHORIZED, text}, text, false);
     return false;
   }
@@ -491,7 +493,7 @@ Connection::forget_pump (std::shared_ptr<ChannelPump> pump, const Status &reason
 void
 Connection::fail (const Error &error) {
   if (removed_) return;
-  if (attempt_ || waiting_hello_) say_bye (error.code, "");
+  if (attempt_ || waiting_hello_) say_bye (error.code, error.message);
   remove (error, error.message, false);
 }
 

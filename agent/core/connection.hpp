@@ -73,7 +73,7 @@ class Connection final : public ConnectionCore,
   bool new_attempt ();
   void drop_attempt ();
   void say_hello (const std::string &in_reply_to);
-  void say_bye (P2pError code, const std::string &text);
+  void say_bye (P2pError code, const std::string &text, const std::string &in_reply_to = {});
   void receive_hello (const PeerSignal &hello);
   void receive_bye (const PeerSignal &bye);
   bool start_attempt (const NetworkConfig &remote, bool out_of_band);

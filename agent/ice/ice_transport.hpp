@@ -35,10 +35,12 @@ struct IcePair {
   bool relayed = false, tcp = false;
 };
 
+// Goes forward only; from failed back to connected or ready when the peer is heard again.
 enum class IceState { gathering, connecting, connected, ready, failed };
 
 class IceTransport {
  public:
+  // Called on core, never from inside of a call to the transport. May destroy the transport.
   class Observer {
    public:
     virtual ~Observer () = default;
@@ -49,7 +51,8 @@ class IceTransport {
     virtual void ice_warning (const Error &warning) = 0;  // a server that could not be used
   };
 
-  // Starts gathering at once. Fails only when no socket at all can be had.
+  // Starts gathering at once, or as soon as the servers' names are looked up (3 s at most). Fails
+  // when no socket at all can be had; after a look-up that is a warning and `failed` instead.
   static Result<std::unique_ptr<IceTransport>> create (const IceConfig &config, Observer &observer);
   // Detaches from libnice with a barrier, then lets the agent close by itself (a relay is
   // released).

@@ -2,9 +2,13 @@
 
 #include <arpa/inet.h>
 #include <gio/gio.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netdb.h>
 #include <nice/interfaces.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/ptr.hpp"
 
@@ -41,6 +45,13 @@ classify (const std::string &address) {
   return {IN6_IS_ADDR_LINKLOCAL (&v6) ? Kind::link_local : Kind::ordinary, true};
 }
 
+bool
+has_ordinary (const std::vector<std::string> &all) {
+  return std::any_of (all.begin (), all.end (), [] (const std::string &address) {
+    return classify (address).kind == Kind::ordinary;
+  });
+}
+
 void
 choose (LocalAddresses &out, const std::string &address) {
   out.chosen.push_back (address);
@@ -72,9 +83,7 @@ choose_local_addresses (const std::vector<std::string> &all,
         ++out.left_out;
     }
   } else {
-    const bool ordinary = std::any_of (all.begin (), all.end (), [] (const std::string &address) {
-      return classify (address).kind == Kind::ordinary;
-    });
+    const bool ordinary = has_ordinary (all);
     for (const auto &address : all) {
       const Kind kind = classify (address).kind;
       if (kind == Kind::none || (kind == Kind::loopback && ordinary)) continue;
@@ -104,6 +113,24 @@ is_bindable (const std::string &address) {
   return socket && g_socket_bind (socket.get (), where.get (), FALSE, nullptr);
 }
 
+std::vector<std::string>
+addresses_of_every_interface () {
+  std::vector<std::string> out;
+  ifaddrs *interfaces = nullptr;
+  if (getifaddrs (&interfaces) != 0) return out;
+  for (const ifaddrs *one = interfaces; one; one = one->ifa_next) {
+    if (!one->ifa_addr || !(one->ifa_flags & IFF_UP) || (one->ifa_flags & IFF_LOOPBACK)) continue;
+    const bool ipv6 = one->ifa_addr->sa_family == AF_INET6;
+    if (!ipv6 && one->ifa_addr->sa_family != AF_INET) continue;
+    std::array<char, NI_MAXHOST> text{};
+    if (getnameinfo (one->ifa_addr, ipv6 ? sizeof (sockaddr_in6) : sizeof (sockaddr_in),
+                     text.data (), text.size (), nullptr, 0, NI_NUMERICHOST) == 0)
+      out.emplace_back (text.data ());
+  }
+  freeifaddrs (interfaces);
+  return out;
+}
+
 }  // namespace
 
 Result<LocalAddresses>
@@ -113,6 +140,9 @@ find_local_addresses (const std::vector<std::string> &wanted) {
   for (GList *item = ips; item; item = item->next)
     all.emplace_back (static_cast<const char *> (item->data));
   g_list_free_full (ips, g_free);
+  if (!has_ordinary (all))
+    for (const auto &address : addresses_of_every_interface ())
+      if (std::find (all.begin (), all.end (), address) == all.end ()) all.push_back (address);
   auto found = choose_local_addresses (all, wanted);
   if (!found || wanted.empty ()) return found;
   // libnice would not notice: an active TCP candidate is bound only when it connects.

@@ -22,7 +22,8 @@ struct LocalAddresses {
 // is there, so that two processes on a machine without a network still reach each other.
 Result<LocalAddresses> choose_local_addresses (const std::vector<std::string> &all,
                                                const std::vector<std::string> &wanted);
-// The rule on this machine as it is now.
+// The rule on this machine as it is now. libnice's list leaves out interfaces named docker*, veth*,
+// virbr* and vnet*; in a container or namespace that has nothing else, they count.
 Result<LocalAddresses> find_local_addresses (const std::vector<std::string> &wanted);
 
 }  // namespace p2p

@@ -70,6 +70,7 @@ typedef enum {
   P2P_ACCEPT_POLICY_ALL
 } P2pAcceptPolicy;
 
+/* A comma at the end keeps it on lines of its own: glib-mkenums skips one-line enums. */
 typedef enum {
   P2P_ICE_TRANSPORT_POLICY_ALL,
   P2P_ICE_TRANSPORT_POLICY_RELAY,

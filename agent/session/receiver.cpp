@@ -81,7 +81,7 @@ Receiver::finished () const {
 
 bool
 Receiver::confirm_due () const {
-  if (finished () && confirm_end_) return true;
+  if (finished () && !end_confirmed_) return true;
   return unconfirmed_messages_ > 0 &&
          (unconfirmed_bytes_ >= kConfirmBytes || unconfirmed_messages_ >= kConfirmMessages ||
           taken_messages_ == delivered_messages_);

@@ -56,7 +56,7 @@ class Receiver {
   RangeSet confirmation () const;  // the end counts as one more
   void confirmed () {
     unconfirmed_bytes_ = unconfirmed_messages_ = 0;
-    confirm_end_ = false;
+    end_confirmed_ = finished ();
   }
   // The end was delivered and all before it taken.
   bool finished () const;
@@ -79,7 +79,7 @@ class Receiver {
   std::uint64_t untaken_bytes_ = 0;  // with overhead
   std::uint64_t unconfirmed_bytes_ = 0, unconfirmed_messages_ = 0;
   std::optional<std::uint64_t> end_;
-  bool end_delivered_ = false, confirm_end_ = true, throttled_ = false;
+  bool end_delivered_ = false, end_confirmed_ = false, throttled_ = false;
 };
 
 }  // namespace p2p

@@ -1,6 +1,9 @@
 // The session: named channels with sequence numbers that outlive any transport under them.
 // Pure logic: it decides, a Transport carries; time comes from the transport's scheduler.
-// Core thread only. docs/wire-format.md describes what it puts on the wire.
+// All transports of a session have the same scheduler, which outlives the session.
+// The observer may call any method from inside a callback, but not destroy the session; what such
+// a call causes comes when the callback has returned. Core thread only. docs/wire-format.md
+// describes what it puts on the wire.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -73,7 +76,8 @@ class Channel {
   virtual void consumed (const Message &message) = 0;
   // Everything that was sent before is confirmed by the peer (reliable) or has left (unreliable).
   virtual bool flushed () const = 0;
-  // Both directions end now; what is unsent is dropped.
+  // Both directions end now; what is unsent is dropped. session_channel_closed comes from inside of
+  // the call, unless that is made in a callback, and the channel is gone after it.
   virtual void close () = 0;
   virtual ChannelStats stats () const = 0;
 };
@@ -94,7 +98,8 @@ class Session {
     virtual ~Observer () = default;
     // Both hellos are in; messages flow.
     virtual void session_established () = 0;
-    virtual void session_channel_opened (Channel &channel) = 0;  // by the peer, first time
+    // By the peer, and no open_channel() made it before.
+    virtual void session_channel_opened (Channel &channel) = 0;
     virtual void session_message (Channel &channel, Message message) = 0;
     virtual void session_end_of_stream (Channel &channel) = 0;  // the peer finished its direction
     virtual void session_released (Channel &channel) = 0;  // buffered_bytes went down: room again
@@ -109,7 +114,7 @@ class Session {
   // Goes on over this transport, which the session does not own and which must be ready or about
   // to become so: hellos are exchanged, then what the peer has not confirmed is sent again.
   virtual void attach (Transport &transport) = 0;
-  virtual void detach () = 0;
+  virtual void detach () = 0;  // session_detached does not come
   virtual bool established () const = 0;
   // The longest message that the peer takes; ours until it has told.
   virtual std::uint64_t peer_max_message_bytes () const = 0;

@@ -1,5 +1,6 @@
-// The session behind session.hpp. Two source files: session.cpp is about channels and the hello,
-// session_streams.cpp about the bytes of streams and datagrams.
+// The session behind session.hpp. session.cpp is about channels and the hello,
+// session_streams.cpp about the bytes of streams, session_events.cpp about the life of streams and
+// about datagrams.
 //
 // Every way in (a call of the application, of the transport, of a timer) holds an Entry. What a
 // call changes only marks channels as dirty; when the outermost Entry ends, settle() does the

@@ -97,6 +97,7 @@ UnreliableSender::send_again (Item item) {
 void
 UnreliableSender::pump_messages () {
   expire ();
+  retry_at_ = kNever;
   while (!waiting_.empty () && send_first () == Sent::yes) {
   }
   if (waiting_.empty ()) write_end_once ();
@@ -117,7 +118,6 @@ UnreliableSender::send_first () {
     retry_at_ = now () + kDatagramRetryUs;
     return Sent::not_now;
   }
-  retry_at_ = kNever;
   const std::uint64_t bytes = bytes_of (item.message);
   flying_.emplace (tag, std::move (item));
   waiting_.pop_front ();
@@ -176,7 +176,6 @@ UnreliableSender::datagram_done (std::uint64_t tag, bool lost) {
   Item item = std::move (found->second);
   flying_.erase (found);
   host_.unregister_datagram (tag);
-  retry_at_ = kNever;
   if (lost) {
     send_again (std::move (item));
   } else {
@@ -212,6 +211,7 @@ UnreliableSender::arm_timer () {
   if (!timer_) {
     if (next == kNever || !host_.scheduler ()) return;
     timer_ = host_.scheduler ()->make_timer ([this] {
+      retry_at_ = kNever;
       expire ();
       arm_timer ();
       host_.sender_wants_pump (open_.id);

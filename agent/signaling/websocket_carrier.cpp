@@ -12,7 +12,9 @@ namespace {
 const char *const kSubprotocols[] = {"gst-p2p.1", nullptr};
 constexpr std::size_t kMaxPayloadBytes = kMaxFrameBytes;
 
-// One per file and process: GnuTLS would load a whole bundle for every connection (3.8 MB each).
+// One per file and process. A database that is set on a connection is loaded into it, 3.8 MB for
+// the system's authorities, even if it is a shared one; so the connection gets none and asks this
+// one.
 Result<Ref<GTlsDatabase>>
 shared_authorities (const std::string &file) {
   static std::map<std::string, Ref<GTlsDatabase>> by_file;
@@ -31,6 +33,14 @@ shared_authorities (const std::string &file) {
                      " cannot be read: " + (error ? error->message : "no TLS") + "."};
   by_file[file] = database;
   return database;
+}
+
+// Nothing is overlooked here: without a database every certificate comes with an error, and only
+// the verdict on the whole chain and its name counts.
+gboolean
+on_certificate (SoupMessage *, GTlsCertificate *certificate, GTlsCertificateFlags,
+                gpointer carrier) {
+  return static_cast<WebSocketCarrier *> (carrier)->trusts (certificate);
 }
 
 struct Attempt {
@@ -52,8 +62,10 @@ WebSocketCarrier::create (const SignalingUri &uri, const std::string &tls_ca_fil
 }
 
 WebSocketCarrier::WebSocketCarrier (SignalingUri uri, Ref<GTlsDatabase> authorities)
-    : uri_ (std::move (uri)), session_ (Ref<SoupSession>::adopt (soup_session_new ())) {
-  if (authorities) soup_session_set_tls_database (session_.get (), authorities.get ());
+    : uri_ (std::move (uri)),
+      authorities_ (std::move (authorities)),
+      session_ (Ref<SoupSession>::adopt (soup_session_new ())) {
+  soup_session_set_tls_database (session_.get (), nullptr);
 }
 
 WebSocketCarrier::~WebSocketCarrier () {
@@ -78,6 +90,10 @@ WebSocketCarrier::open () {
     });
     return;
   }
+  // The attempt may outlive this object in libsoup, so it is disconnected in close().
+  message_ = message;
+  certificate_handler_ =
+      g_signal_connect (message.get (), "accept-certificate", G_CALLBACK (on_certificate), this);
   soup_session_websocket_connect_async (
       session_.get (), message.get (), nullptr, const_cast<char **> (kSubprotocols),
       G_PRIORITY_DEFAULT, cancellable_.get (),
@@ -95,6 +111,19 @@ WebSocketCarrier::open () {
         }
       },
       attempt);
+}
+
+bool
+WebSocketCarrier::trusts (GTlsCertificate *certificate) const {
+  if (!authorities_) return false;
+  const auto name =
+      Ref<GSocketConnectable>::adopt (g_network_address_new (uri_.host.c_str (), uri_.port));
+  GError *raw = nullptr;
+  const GTlsCertificateFlags flaws = g_tls_database_verify_chain (
+      authorities_.get (), certificate, G_TLS_DATABASE_PURPOSE_AUTHENTICATE_SERVER, name.get (),
+      nullptr, G_TLS_DATABASE_VERIFY_NONE, nullptr, &raw);
+  const UniqueError error (raw);
+  return !error && flaws == 0;
 }
 
 void
@@ -153,6 +182,9 @@ WebSocketCarrier::close () {
   alive_ = std::make_shared<bool> (true);  // an attempt under way has nobody to report to
   if (cancellable_) g_cancellable_cancel (cancellable_.get ());
   cancellable_.reset ();
+  if (message_)
+    g_signal_handler_disconnect (message_.get (), std::exchange (certificate_handler_, 0));
+  message_.reset ();
   const Ref<SoupWebsocketConnection> connection = std::exchange (connection_, {});
   if (!connection) return;
   for (gulong &handler : handlers_)

@@ -24,6 +24,8 @@ class WebSocketCarrier final : public Carrier {
   void close () override;
   std::string describe () const override { return "the rendezvous server " + uri_.text; }
   std::string stun_host () const override { return uri_.host; }
+  // The certificate leads to one of the authorities and is for the host of the URI.
+  bool trusts (GTlsCertificate *certificate) const;
 
  private:
   WebSocketCarrier (SignalingUri uri, Ref<GTlsDatabase> authorities);
@@ -34,7 +36,10 @@ class WebSocketCarrier final : public Carrier {
 
   SignalingUri uri_;
   Carrier::Observer *observer_ = nullptr;
+  Ref<GTlsDatabase> authorities_;  // null for ws
   Ref<SoupSession> session_;
+  Ref<SoupMessage> message_;  // of the last attempt
+  gulong certificate_handler_ = 0;
   Ref<GCancellable> cancellable_;  // of the attempt under way
   Ref<SoupWebsocketConnection> connection_;
   gulong handlers_[2] = {};

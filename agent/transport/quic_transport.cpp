@@ -1,20 +1,10 @@
 #include "transport/quic_transport.hpp"
 
 #include <gnutls/crypto.h>
-#include <netinet/in.h>
-#include <ngtcp2/ngtcp2.h>
-#include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
-#include <algorithm>
-#include <deque>
-#include <optional>
-#include <unordered_map>
-#include <vector>
-
+#include "transport/quic_connection.hpp"
 #include "transport/quic_error.hpp"
-#include "transport/send_queue.hpp"
-#include "transport/tls_session.hpp"
 
 namespace p2p {
 
@@ -25,23 +15,7 @@ constexpr std::uint64_t kInitialStreamWindowBytes = 256 * 1024;
 constexpr std::uint64_t kInitialConnectionWindowBytes = 512 * 1024;
 constexpr std::size_t kMaxDatagramsQueued = 256;
 constexpr std::size_t kMaxDatagramBytesQueued = 1024 * 1024;
-constexpr std::size_t kMaxUdpPayloadBytes = 65507;
-constexpr std::size_t kMaxSegments = 64;  // UDP_MAX_SEGMENTS of Linux
 constexpr std::size_t kMaxReasonBytes = 256;
-constexpr std::size_t kMaxSlices = 64;         // iovecs offered for one packet
-constexpr int kMaxRoundsPerFlush = 16;         // then the loop's other sources have their turn
-constexpr TimeUs kPacingSlack = kMillisecond;  // ngtcp2 sends this early; GLib's timers need it
-// Short header: flags, packet number at its longest, AEAD tag (RFC 9001), DATAGRAM type + length.
-constexpr std::size_t kDatagramOverheadBytes = 1 + 4 + 16 + 3;
-// RFC 8899 section 4.3: so many timeouts in a row at a large size mean a black hole.
-constexpr std::size_t kBlackHoleTimeouts = 3;
-constexpr TimeUs kRaiseAfterChange = 5 * kSecond;
-constexpr TimeUs kRaiseAfterBlackHole = 600 * kSecond;  // PMTU_RAISE_TIMER of RFC 8899
-
-ngtcp2_tstamp
-to_ns (TimeUs us) {
-  return static_cast<ngtcp2_tstamp> (us) * NGTCP2_MICROSECONDS;
-}
 
 // ngtcp2 takes 0 for "no idle timeout" and UINT64_MAX for "no handshake timeout".
 ngtcp2_duration
@@ -66,195 +40,7 @@ random_bytes (std::uint8_t *dest, std::size_t size, const ngtcp2_rand_ctx *) {
   if (size == 1) dest[0] &= 0xfe;
 }
 
-class QuicTransport final : public Transport, private Path::Receiver {
- public:
-  QuicTransport (const QuicConfig &config, Path &path)
-      : config_ (config),
-        path_ (path),
-        scheduler_ (path.scheduler ()),
-        timer_ (scheduler_.make_timer ([this] { on_timer (); })),
-        started_us_ (scheduler_.now ()),
-        buffer_ (std::clamp (path.max_burst_bytes (), kMinDatagramBytes, kMaxUdpPayloadBytes)) {
-    if (auto normal = normalize_fingerprint (config_.peer_fingerprint)) {
-      config_.peer_fingerprint = *normal;
-    }
-    conn_ref_.get_conn = [] (ngtcp2_crypto_conn_ref *ref) {
-      return static_cast<QuicTransport *> (ref->user_data)->conn_.get ();
-    };
-    conn_ref_.user_data = this;
-    // ICE owns mobility: QUIC sees one pair of addresses, which means nothing and never changes.
-    address_.sin_family = AF_INET;
-    auto *address = reinterpret_cast<ngtcp2_sockaddr *> (&address_);
-    dummy_path_ = {{address, sizeof address_}, {address, sizeof address_}, nullptr};
-    path_.set_receiver (this);
-    if (config_.client) start (nullptr);
-    wake ();
-  }
-
-  ~QuicTransport () override {
-    path_.set_receiver (nullptr);
-    conn_.reset ();  // before what its frames point to
-  }
-
-  // Transport
-  void set_observer (Observer *observer) override {
-    observer_ = observer;
-    if (final_) wake ();
-  }
-  Scheduler &scheduler () override { return scheduler_; }
-  bool is_client () const override { return config_.client; }
-  Result<StreamId> open_stream () override;
-  void write (StreamId id, const Ref<GBytes> &bytes, bool fin) override;
-  std::size_t unsent_bytes (StreamId id) const override;
-  void consume (StreamId id, std::size_t bytes) override;
-  void reset (StreamId id, std::uint64_t code) override { give_up (id, code, true); }
-  void stop (StreamId id, std::uint64_t code) override { give_up (id, code, false); }
-  bool send_datagram (ByteView head, ByteView body, std::uint64_t tag) override;
-  std::size_t max_datagram_payload_bytes () const override;
-  void close (std::uint64_t code, const std::string &reason) override;
-  TransportStats stats () const override;
-
- private:
-  struct ConnDelete {
-    void operator() (ngtcp2_conn *conn) const { ngtcp2_conn_del (conn); }
-  };
-  struct Stream {
-    SendQueue queue;
-    bool fin_queued = false, fin_sent = false, write_ended = false, stopped = false;
-    bool scheduled = false;        // stands in turns_ or parked_
-    std::uint64_t unconsumed = 0;  // received, and not yet given back to the window
-    std::size_t newly_sent = 0;    // not yet told to the observer
-    bool has_work () const {
-      return !write_ended && (queue.unsent_bytes () > 0 || (fin_queued && !fin_sent));
-    }
-  };
-  struct Datagram {
-    std::vector<std::uint8_t> bytes;
-    std::uint64_t tag;
-  };
-  struct Burst {
-    std::size_t offset, size, segment, count;
-  };
-  struct Event {
-    enum Kind { reset, stopped, sent, closed, streams_available, acked, lost } kind;
-    StreamId id;
-    std::uint64_t value;
-  };
-  struct GiveUp {
-    StreamId id;
-    std::uint64_t code;
-    bool writing;
-  };
-  struct Final {
-    Error error;
-    bool by_peer;
-    std::uint64_t code;
-  };
-  // Marks that ngtcp2 is on the stack: it must not be entered for writing then.
-  struct Inside {
-    explicit Inside (int &depth) : depth_ (depth) { ++depth_; }
-    ~Inside () { --depth_; }
-    int &depth_;
-  };
-
-  // Path::Receiver
-  void path_received (Path &, ByteView datagram) override { receive (datagram); }
-  void path_batch_done (Path &) override { flush (); }
-  void path_writable (Path &) override {
-    blocked_ = false;
-    flush ();
-  }
-  void path_changed (Path &) override {
-    // The new way may carry less, and nothing tells.
-    shrink (kRaiseAfterChange);
-    flush ();
-  }
-  void path_failed (Path &, const Error &error) override {
-    end ({error, false, 0});
-    dispatch ();
-  }
-
-  bool start (const ngtcp2_pkt_hd *initial);
-  void fill_callbacks (ngtcp2_callbacks &callbacks);
-  void receive (ByteView datagram);
-  void on_timer ();
-  void wake ();
-  void rearm ();
-  void flush ();
-  void write_packets ();
-  bool send_outbox ();
-  void append_packet (std::size_t offset, std::size_t size);
-  ngtcp2_ssize write_packet (std::uint8_t *dest, std::size_t limit);
-  ngtcp2_ssize write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried);
-  ngtcp2_ssize write_stream (std::uint8_t *dest, std::size_t limit, bool &tried);
-  ngtcp2_ssize write_anchor (std::uint8_t *dest, std::size_t limit);
-  bool peer_stopped (StreamId id);
-  void stopped_by_peer (StreamId id, Stream &stream);
-  void schedule (StreamId id, Stream &stream);
-  void give_up (StreamId id, std::uint64_t code, bool writing);
-  void apply (const GiveUp &request);
-  void library_error (int code);
-  void peer_closed ();
-  void send_close (const ngtcp2_connection_close_error &error);
-  void end (Final final);
-  void dispatch ();
-  void shrink (TimeUs raise_after);
-  void check_size (TimeUs now);
-  std::size_t packet_limit () const;
-  ngtcp2_conn_stat conn_stat () const;
-  bool talking () const { return observer_ && !ended_; }
-  ngtcp2_tstamp now_ns () const { return to_ns (scheduler_.now ()); }
-  Stream *find (StreamId id) {
-    const auto it = streams_.find (id);
-    return it == streams_.end () ? nullptr : &it->second;
-  }
-  static QuicTransport &self (void *user_data) { return *static_cast<QuicTransport *> (user_data); }
-
-  QuicConfig config_;
-  Path &path_;
-  Scheduler &scheduler_;
-  Observer *observer_ = nullptr;
-  std::unique_ptr<Scheduler::Timer> timer_;
-  const TimeUs started_us_;
-  TimeUs handshake_us_ = 0;
-  bool ready_ = false, ended_ = false, close_pending_ = false, kicked_ = false, flushing_ = false,
-       dispatching_ = false, silent_ = false, stateless_reset_ = false;
-  int inside_ = 0;
-
-  sockaddr_in address_{};
-  ngtcp2_path dummy_path_{};
-  ngtcp2_crypto_conn_ref conn_ref_{};
-  std::vector<SendQueue> graveyard_;  // queues of closed streams, until ngtcp2 has returned
-  std::unordered_map<StreamId, Stream> streams_;
-  std::deque<StreamId> turns_;    // streams with something to send, in the order of their turn
-  std::vector<StreamId> parked_;  // out of window; they return with the next flush
-  std::deque<Datagram> datagrams_;
-  std::size_t datagram_bytes_ = 0;
-  bool datagram_turn_ = true;
-  TimeUs anchored_us_ = -kNever / 2;
-  bool anchor_wanted_ = false;
-  std::unique_ptr<TlsSession> tls_;
-  std::unique_ptr<ngtcp2_conn, ConnDelete> conn_;
-
-  std::vector<std::uint8_t> buffer_;
-  std::vector<Burst> outbox_;  // bursts in buffer_ that the path has not taken yet
-  bool blocked_ = false;
-  double pace_ns_ = 0;  // when what was written so far should have left
-  TimeUs raise_at_ = kNever;
-  bool shrunk_ = false;
-  std::vector<ByteView> slices_;
-  std::vector<ngtcp2_vec> vectors_;
-
-  std::vector<Event> events_;
-  std::vector<GiveUp> give_ups_;
-  std::optional<Final> final_;
-  ngtcp2_connection_close_error close_error_{};
-  std::string close_reason_;
-  std::vector<std::uint8_t> close_packet_;  // sent again while the peer has not understood
-  std::uint64_t packets_after_close_ = 0;
-  std::uint64_t closed_streams_lost_ = 0, datagrams_lost_ = 0;
-  TransportStats counters_;
-};
+}  // namespace
 
 bool
 QuicTransport::start (const ngtcp2_pkt_hd *initial) {
@@ -392,7 +178,7 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
                                void *user_data, void *) {
     QuicTransport &t = self (user_data);
     // A stream that was reset before anything else of it came is none to the observer.
-    if (t.find (id)) t.events_.push_back ({Event::reset, id, code});
+    if (t.find (id)) t.events_.push_back ({Event::was_reset, id, code});
     return 0;
   };
   callbacks.stream_close = [] (ngtcp2_conn *conn, std::uint32_t, std::int64_t id, std::uint64_t,
@@ -502,273 +288,6 @@ QuicTransport::wake () {
   timer_->arm (scheduler_.now ());
 }
 
-void
-QuicTransport::rearm () {
-  if (kicked_) return;
-  if (ended_ || !conn_) {
-    timer_->disarm ();
-    return;
-  }
-  const TimeUs now = scheduler_.now ();
-  const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry (conn_.get ());
-  if (expiry == UINT64_MAX) {
-    timer_->disarm ();
-    return;
-  }
-  const auto when = static_cast<TimeUs> (expiry / NGTCP2_MICROSECONDS + 1);
-  // The pacing deadline counts even with nothing to send: never arm in the past, that would spin.
-  timer_->arm (when > now ? when : now + kMillisecond);
-}
-
-void
-QuicTransport::flush () {
-  if (flushing_) return;
-  flushing_ = true;
-  kicked_ = false;
-  if (conn_ && !ended_) {
-    for (const GiveUp &request : give_ups_) apply (request);
-    give_ups_.clear ();
-    check_size (scheduler_.now ());
-    if (!ended_ && !blocked_ && send_outbox ()) write_packets ();
-  }
-  flushing_ = false;
-  graveyard_.clear ();
-  dispatch ();
-  rearm ();
-}
-
-void
-QuicTransport::write_packets () {
-  for (const StreamId id : parked_) {
-    Stream *stream = find (id);
-    if (stream && peer_stopped (id)) stopped_by_peer (id, *stream);
-    turns_.push_back (id);
-  }
-  parked_.clear ();
-  const Inside inside (inside_);
-  for (int round = 0; round < kMaxRoundsPerFlush; ++round) {
-    const std::size_t limit = packet_limit ();
-    const std::size_t quantum = ngtcp2_conn_get_send_quantum (conn_.get ());
-    const std::size_t cap = std::min (std::max (quantum, limit), buffer_.size ());
-    std::size_t used = 0;
-    bool idle = false;
-    while (used + limit <= buffer_.size () && (used == 0 || used + limit <= cap)) {
-      const ngtcp2_ssize n = write_packet (buffer_.data () + used, limit);
-      if (n < 0) {
-        outbox_.clear ();
-        library_error (static_cast<int> (n));
-        return;
-      }
-      if (n == 0) {
-        idle = true;
-        break;
-      }
-      append_packet (used, static_cast<std::size_t> (n));
-      used += static_cast<std::size_t> (n);
-    }
-    if (used > 0) {
-      // ngtcp2 only knows the last burst; a running total keeps the rate although it sends early.
-      const ngtcp2_conn_stat stat = conn_stat ();
-      const auto now = static_cast<double> (now_ns ());
-      const double rate =  // bytes per ns; 1.25 as in RFC 9002 section 7.7
-          stat.pacing_rate > 0
-              ? stat.pacing_rate
-              : 1.25 * static_cast<double> (stat.cwnd) /
-                    static_cast<double> (std::max<ngtcp2_duration> (stat.smoothed_rtt, 1));
-      pace_ns_ = std::max (now, std::min (pace_ns_, now + 1e3 * kPacingSlack));
-      ngtcp2_conn_update_pkt_tx_time (conn_.get (), static_cast<ngtcp2_tstamp> (pace_ns_));
-      pace_ns_ += static_cast<double> (used) / rate;
-    }
-    if (!send_outbox () || idle || ended_) return;
-  }
-  wake ();  // more to send, after the others
-}
-
-// Adds to the open burst where the size allows: all segments equal, only the last one shorter.
-void
-QuicTransport::append_packet (std::size_t offset, std::size_t size) {
-  ++counters_.packets_sent;
-  counters_.bytes_sent += size;
-  if (!outbox_.empty ()) {
-    Burst &last = outbox_.back ();
-    if (last.size == last.segment * last.count && size <= last.segment &&
-        last.count < kMaxSegments) {
-      last.size += size;
-      ++last.count;
-      return;
-    }
-  }
-  outbox_.push_back ({offset, size, size, 1});
-}
-
-// False when the path takes no more; the rest waits for path_writable.
-bool
-QuicTransport::send_outbox () {
-  std::size_t done = 0;
-  for (const Burst &burst : outbox_) {
-    const ByteView bytes (buffer_.data () + burst.offset, burst.size);
-    if (path_.send (bytes, burst.segment) == Path::Sent::would_block) {
-      blocked_ = true;
-      break;
-    }
-    ++done;
-  }
-  outbox_.erase (outbox_.begin (), outbox_.begin () + static_cast<std::ptrdiff_t> (done));
-  return !blocked_;
-}
-
-ngtcp2_ssize
-QuicTransport::write_packet (std::uint8_t *dest, std::size_t limit) {
-  bool tried = false;
-  if (ready_) {
-    if (anchor_wanted_) {
-      const ngtcp2_ssize n = write_anchor (dest, limit);
-      if (n != 0) return n;
-    }
-    datagram_turn_ = !datagram_turn_;  // packet by packet, so that neither starves the other
-    ngtcp2_ssize n =
-        datagram_turn_ ? write_datagram (dest, limit, tried) : write_stream (dest, limit, tried);
-    if (tried) return n;
-    n = datagram_turn_ ? write_stream (dest, limit, tried) : write_datagram (dest, limit, tried);
-    if (tried) return n;
-  }
-  ngtcp2_pkt_info info;
-  return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, dest, limit, nullptr,
-                                    NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0, now_ns ());
-}
-
-ngtcp2_ssize
-QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried) {
-  while (!datagrams_.empty ()) {
-    Datagram &next = datagrams_.front ();
-    int accepted = 0;
-    ngtcp2_ssize n = NGTCP2_ERR_INVALID_ARGUMENT;
-    if (next.bytes.size () <= max_datagram_payload_bytes ()) {
-      ngtcp2_pkt_info info;
-      const ngtcp2_vec vector = {next.bytes.data (), next.bytes.size ()};
-      n = ngtcp2_conn_writev_datagram (
-          conn_.get (), nullptr, &info, dest, limit, &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_NONE,
-          next.tag, &vector,
-          next.bytes.empty () ? 0 : 1,  // an empty vector would be an assertion
-          now_ns ());
-    }
-    // The packets may have become smaller since it was queued.
-    const bool too_large = n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE;
-    if (too_large) events_.push_back ({Event::lost, 0, next.tag});
-    if (too_large || accepted) {
-      datagram_bytes_ -= next.bytes.size ();
-      datagrams_.pop_front ();
-    }
-    if (too_large) continue;
-    if (accepted) {
-      // A packet with nothing but a DATAGRAM starts no retransmission timer in ngtcp2 0.12: after
-      // an outage with a full congestion window nothing would ever leave again.
-      const auto rtt = static_cast<TimeUs> (conn_stat ().smoothed_rtt / NGTCP2_MICROSECONDS);
-      anchor_wanted_ = scheduler_.now () - anchored_us_ >= rtt;
-    }
-    tried = true;
-    return n;
-  }
-  return 0;
-}
-
-// An empty STREAM frame, which does start that timer; at most one in a round trip.
-ngtcp2_ssize
-QuicTransport::write_anchor (std::uint8_t *dest, std::size_t limit) {
-  anchor_wanted_ = false;
-  for (auto &[id, stream] : streams_) {
-    if (stream.write_ended || stream.fin_queued) continue;
-    ngtcp2_pkt_info info;
-    ngtcp2_ssize written = -1;
-    const ngtcp2_ssize n =
-        ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, dest, limit, &written,
-                                   NGTCP2_WRITE_STREAM_FLAG_NONE, id, nullptr, 0, now_ns ());
-    if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) continue;
-    if (written >= 0) anchored_us_ = scheduler_.now ();
-    return n;
-  }
-  return 0;
-}
-
-ngtcp2_ssize
-QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried) {
-  while (!turns_.empty ()) {
-    const StreamId id = turns_.front ();
-    Stream *stream = find (id);
-    if (!stream || !stream->has_work ()) {
-      if (stream) stream->scheduled = false;
-      turns_.pop_front ();
-      continue;
-    }
-    const bool has_bytes = stream->queue.unsent_bytes () > 0;
-    // Asked before, and not left to an error: a blocked stream must not hold up the others.
-    if (has_bytes && (ngtcp2_conn_get_max_data_left (conn_.get ()) == 0 ||
-                      ngtcp2_conn_get_max_stream_data_left (conn_.get (), id) == 0)) {
-      turns_.pop_front ();
-      parked_.push_back (id);
-      continue;
-    }
-    const bool all = stream->queue.peek (slices_, kMaxSlices, limit);
-    vectors_.clear ();
-    std::size_t total = 0;
-    for (const ByteView &slice : slices_) {
-      vectors_.push_back ({const_cast<std::uint8_t *> (slice.data), slice.size});
-      total += slice.size;
-    }
-    const bool fin = stream->fin_queued && all;
-    ngtcp2_pkt_info info;
-    ngtcp2_ssize written = -1;
-    const ngtcp2_ssize n = ngtcp2_conn_writev_stream (
-        conn_.get (), nullptr, &info, dest, limit, &written,
-        fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE, id, vectors_.data (),
-        vectors_.size (), now_ns ());
-    if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
-      turns_.pop_front ();
-      parked_.push_back (id);
-      continue;
-    }
-    if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) {
-      stopped_by_peer (id, *stream);
-      continue;
-    }
-    tried = true;
-    if (n >= 0 && written >= 0) {
-      const auto bytes = static_cast<std::size_t> (written);
-      stream->queue.mark_sent (bytes);
-      if (fin && bytes == total) stream->fin_sent = true;
-      if (bytes > 0) {
-        if (stream->newly_sent == 0) events_.push_back ({Event::sent, id, 0});
-        stream->newly_sent += bytes;
-      }
-      turns_.pop_front ();
-      stream->scheduled = stream->has_work ();
-      if (stream->scheduled) turns_.push_back (id);
-    }
-    return n;
-  }
-  return 0;
-}
-
-// ngtcp2 0.12 has no callback for a received STOP_SENDING, but refuses to write afterwards. A
-// length that no stream can have is refused as well, after that check and before anything is done.
-bool
-QuicTransport::peer_stopped (StreamId id) {
-  if constexpr (sizeof (std::size_t) < sizeof (std::uint64_t)) return false;
-  ngtcp2_pkt_info info;
-  const ngtcp2_vec impossible = {nullptr, SIZE_MAX};
-  return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, buffer_.data (), 0, nullptr,
-                                    NGTCP2_WRITE_STREAM_FLAG_NONE, id, &impossible, 1,
-                                    now_ns ()) == NGTCP2_ERR_STREAM_SHUT_WR;
-}
-
-void
-QuicTransport::stopped_by_peer (StreamId id, Stream &stream) {
-  if (stream.write_ended) return;
-  stream.write_ended = true;
-  stream.queue.drop_unsent ();
-  events_.push_back ({Event::stopped, id, 0});
-}
-
 Result<StreamId>
 QuicTransport::open_stream () {
   if (ended_) return Error{P2P_ERROR_CLOSED, "The connection to the peer is closed."};
@@ -865,19 +384,6 @@ QuicTransport::send_datagram (ByteView head, ByteView body, std::uint64_t tag) {
   datagram_bytes_ += size;
   wake ();
   return true;
-}
-
-std::size_t
-QuicTransport::max_datagram_payload_bytes () const {
-  if (!ready_ || ended_) return 0;
-  const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params (conn_.get ());
-  const std::uint64_t frame = peer ? peer->max_datagram_frame_size : 0;
-  if (frame <= 3) return 0;
-  const std::size_t packet =
-      std::min (packet_limit (), ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()));
-  const std::size_t overhead =
-      kDatagramOverheadBytes + ngtcp2_conn_get_dcid (conn_.get ())->datalen;
-  return static_cast<std::size_t> (std::min<std::uint64_t> (packet - overhead, frame - 3));
 }
 
 void
@@ -994,7 +500,7 @@ QuicTransport::dispatch () {
   for (const Event &event : events) {
     if (!observer_ || silent_) break;
     switch (event.kind) {
-      case Event::reset:
+      case Event::was_reset:
         observer_->transport_stream_reset (event.id, event.value);
         break;
       case Event::stopped:
@@ -1028,37 +534,12 @@ QuicTransport::dispatch () {
   dispatching_ = false;
 }
 
-void
-QuicTransport::shrink (TimeUs raise_after) {
-  shrunk_ = true;
-  raise_at_ = scheduler_.now () + raise_after;
-}
-
-// RFC 8899: goes down when large packets seem to vanish, and tries again later. ngtcp2 finds the
-// size once, by probes, but has no way back.
-void
-QuicTransport::check_size (TimeUs now) {
-  if (shrunk_ && now >= raise_at_) shrunk_ = false;
-  if (!shrunk_ && conn_stat ().pto_count >= kBlackHoleTimeouts &&
-      ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()) > kMinDatagramBytes) {
-    shrink (kRaiseAfterBlackHole);
-  }
-}
-
-std::size_t
-QuicTransport::packet_limit () const {
-  if (shrunk_) return kMinDatagramBytes;
-  return std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, buffer_.size ());
-}
-
 ngtcp2_conn_stat
 QuicTransport::conn_stat () const {
   ngtcp2_conn_stat stat;
   ngtcp2_conn_get_conn_stat (conn_.get (), &stat);
   return stat;
 }
-
-}  // namespace
 
 std::unique_ptr<Transport>
 make_quic_transport (const QuicConfig &config, Path &path) {

@@ -1,5 +1,6 @@
 // QUIC (RFC 9000) with TLS 1.3, mutual authentication by pinned certificates, ALPN "p2p/1", over a
-// Path. The only file that knows ngtcp2 is quic_transport.cpp. Core thread only.
+// Path. Only quic_transport.cpp, quic_writer.cpp and quic_connection.hpp know ngtcp2. Core thread
+// only.
 #pragma once
 #include <memory>
 #include <string>
@@ -18,7 +19,10 @@ struct QuicConfig {
   std::string peer_fingerprint;  // normalized; the handshake fails on any other certificate
   std::string alpn = "p2p/1";    // changed only by tests
   CongestionControl congestion_control = CongestionControl::bbr;
-  std::uint64_t max_stream_window_bytes = 16 * 1024 * 1024;  // auto-tuned up to it
+  // What the peer may send on one stream before it is consumed; 256 KiB at first, auto-tuned.
+  std::uint64_t max_stream_window_bytes = 16 * 1024 * 1024;
+  // Bounds what is under way, not what waits: bytes leave it when they arrive, so that a channel
+  // that is not read cannot starve the others.
   std::uint64_t max_connection_window_bytes = 24 * 1024 * 1024;
   std::uint32_t max_streams = 256;  // that the peer may have open at once
   TimeUs handshake_timeout_us = 10 * kSecond;

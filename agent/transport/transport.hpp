@@ -1,5 +1,7 @@
 // One encrypted, authenticated connection over a path: ordered byte streams and datagrams. What
 // the session needs of QUIC, and nothing that is QUIC's alone. Core thread only.
+// An observer may call every method from inside of its callbacks, but destroy the transport only
+// through a posted task.
 #pragma once
 #include <cstdint>
 #include <string>
@@ -15,6 +17,7 @@ using StreamId = std::int64_t;
 
 struct TransportStats {
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // UDP payload
+  // Lost: those that carried stream data or datagrams.
   std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0;
   std::uint64_t datagrams_dropped = 0;  // QUIC datagrams that found the send queue full
   TimeUs smoothed_rtt_us = 0, min_rtt_us = 0, handshake_us = 0;
@@ -28,7 +31,8 @@ class Transport {
   class Observer {
    public:
     virtual ~Observer () = default;
-    // The handshake is complete on this side and the peer's certificate is the expected one.
+    // The handshake is complete on this side and the peer's certificate is the expected one. A
+    // client may still hear, one round trip later, that the server refuses its own.
     virtual void transport_ready () = 0;
     virtual void transport_stream_opened (StreamId id) = 0;  // by the peer
     // Bytes of a stream in order, valid only inside of the call. They count against the stream's
@@ -44,6 +48,7 @@ class Transport {
     virtual void transport_streams_available () = 0;         // open_stream() may work again
     virtual void transport_datagram (ByteView bytes) = 0;
     virtual void transport_datagram_acked (std::uint64_t tag) = 0;
+    // Declared lost by the loss detection; an acknowledgement may still follow.
     virtual void transport_datagram_lost (std::uint64_t tag) = 0;
     // The last call of all. `by_peer` with code 0 is an orderly close.
     virtual void transport_closed (const Error &error, bool by_peer, std::uint64_t code) = 0;
@@ -55,7 +60,8 @@ class Transport {
   virtual bool is_client () const = 0;
 
   // None of these calls the observer from inside, but close() and destruction end its calls.
-  // Bidirectional stream; P2P_ERROR_WOULD_BLOCK while the peer allows no more of them.
+  // Bidirectional stream; P2P_ERROR_NOT_CONNECTED before ready, P2P_ERROR_WOULD_BLOCK while the
+  // peer allows no more of them.
   virtual Result<StreamId> open_stream () = 0;
   // Queues `bytes` by reference until the peer's stack acknowledged them. Never refuses: the
   // session bounds what it queues by unsent_bytes() and its own accounting.

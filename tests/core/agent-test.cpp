@@ -186,8 +186,10 @@ TEST_F (Agents, AServerThatSwapsTheConfigurationGetsNothing) {
 }
 
 TEST_F (Agents, ConfigurationsInHandNeedNoSignaling) {
-  TestAgent alice = make_agent (settings_of ("alice"), false),
-            bob = make_agent (settings_of ("bob"), false);
+  AgentSettings one = settings_of ("alice"), two = settings_of ("bob");
+  one.path_order = two.path_order = {"ice"};
+  one.local_addresses = two.local_addresses = {"127.0.0.1"};
+  TestAgent alice = make_agent (one, false), bob = make_agent (two, false);
   const NetworkConfig alices = config_of (alice, "bob"), bobs = config_of (bob, "");
   ASSERT_EQ (alices.id, "alice");
   ASSERT_TRUE (alices.complete);
@@ -249,13 +251,15 @@ TEST_F (Agents, ARestartedPeerTakesThePlaceOfItsOldSession) {
     TestAgent alice = make_agent (settings_of ("alice"));
     open (alice, "bob");
     ASSERT_TRUE (bob.watcher->wait_state (P2P_CONNECTION_STATE_CONNECTED));
-    // It vanishes without a word.
-    core_loop ().run_sync ([&] { source->options.down = true; });
-    source = std::make_shared<MemorySource> ("memory", 2);
+    // It vanishes without a word: neither a close nor a good-bye arrives.
+    core_loop ().run_sync ([&] {
+      LinkOptions down;
+      down.down = true;
+      source->set_all (down);
+    });
     alice.core->close (nullptr);
     agents.pop_back ();
   }
-  core_loop ().run_sync ([] {});
   TestAgent again = make_agent (settings_of ("alice"));
   open (again, "bob");
   EXPECT_TRUE (again.watcher->wait_state (P2P_CONNECTION_STATE_CONNECTED)) << last_error (again);

@@ -114,36 +114,45 @@ class HeldPath final : public Path {
   Path &path_;
 };
 
-class NoMessages final : public PathSource::Attempt {
- public:
-  void receive_message (ByteView) override {}
-};
+void
+hand_over (const PathSource::Opened &opened, std::unique_ptr<Path> path) {
+  auto held = std::make_shared<std::unique_ptr<Path>> (std::move (path));
+  core_loop ().post ([opened, held] { opened (std::move (*held)); });
+}
 
 }  // namespace
 
-MemorySource::MemorySource (std::string name, std::uint64_t seed)
-    : name_ (std::move (name)), seed_ (seed) {}
+class MemorySource::Opening final : public PathSource::Attempt {
+ public:
+  Opening (MemorySource &source, Opened opened) : source_ (source), opened_ (std::move (opened)) {}
+  void receive_message (ByteView message) override {
+    const auto &link = source_.links_.at (std::stoul (message.to_string ()));
+    hand_over (opened_, std::make_unique<HeldPath> (link, link->b ()));
+  }
+
+ private:
+  MemorySource &source_;
+  Opened opened_;
+};
+
+MemorySource::MemorySource (std::string name) : name_ (std::move (name)) {}
 
 std::unique_ptr<PathSource::Attempt>
-MemorySource::open (const std::string &id, const std::string &peer, bool, SendMessage,
+MemorySource::open (const std::string &, const std::string &, bool initiator, SendMessage send,
                     Opened opened) {
   if (broken) {
     core_loop ().post ([opened] {
       opened (Error{P2P_ERROR_UNREACHABLE, "This path is broken on purpose."});
     });
-    return std::make_unique<NoMessages> ();
-  }
-  const bool first = id < peer;
-  const std::string key = first ? id + " " + peer : peer + " " + id;
-  auto &link = links_[key];
-  if (!link) {
-    link = MemoryLink::create (core_loop ().scheduler (), seed_);
+  } else if (initiator) {
+    links_.push_back (MemoryLink::create (core_loop ().scheduler (), links_.size () + 1));
+    const auto &link = links_.back ();
     link->set_options (options);
+    const std::string number = std::to_string (links_.size () - 1);
+    core_loop ().post ([send, number] { send (ByteView (std::string_view (number))); });
+    hand_over (opened, std::make_unique<HeldPath> (link, link->a ()));
   }
-  Path &path = first ? link->a () : link->b ();
-  auto held = std::make_shared<std::unique_ptr<Path>> (std::make_unique<HeldPath> (link, path));
-  core_loop ().post ([opened, held] { opened (std::move (*held)); });
-  return std::make_unique<NoMessages> ();
+  return std::make_unique<Opening> (*this, std::move (opened));
 }
 
 bool

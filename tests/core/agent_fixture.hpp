@@ -31,20 +31,23 @@ class MeetingPlace {
   std::set<std::pair<std::string, std::string>> met_;
 };
 
-// Joins the two agents that open it by one link.
+// Joins the two agents that open it by a new link each time; the initiator tells its number.
 class MemorySource final : public PathSource {
  public:
-  explicit MemorySource (std::string name, std::uint64_t seed = 1);
+  explicit MemorySource (std::string name);
   const std::string &name () const override { return name_; }
   std::unique_ptr<Attempt> open (const std::string &id, const std::string &peer, bool initiator,
                                  SendMessage send, Opened opened) override;
-  LinkOptions options;
+  void set_all (const LinkOptions &now) {
+    for (const auto &link : links_) link->set_options (now);
+  }
+  LinkOptions options;  // of the links to come
   bool broken = false;  // every path fails to open
 
  private:
   const std::string name_;
-  std::uint64_t seed_;
-  std::map<std::string, std::shared_ptr<MemoryLink>> links_;
+  class Opening;
+  std::vector<std::shared_ptr<MemoryLink>> links_;
 };
 
 // What was told of an agent and its connections, for a test thread that waits.

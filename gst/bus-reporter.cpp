@@ -1,0 +1,167 @@
+// What goes on in a link, on the bus of its element.
+#include <string_view>
+
+#include "gstp2pelement.hpp"
+
+namespace p2p {
+namespace {
+
+struct Code {
+  GQuark domain;
+  int code;
+};
+
+Code
+code_of (const Error &error, bool sends, bool connected) {
+  const int open = sends ? GST_RESOURCE_ERROR_OPEN_WRITE : GST_RESOURCE_ERROR_OPEN_READ;
+  const int use = sends ? GST_RESOURCE_ERROR_WRITE : GST_RESOURCE_ERROR_READ;
+  int code = connected ? use : open;
+  switch (error.code) {
+    case P2P_ERROR_NOT_AUTHORIZED:
+      code = GST_RESOURCE_ERROR_NOT_AUTHORIZED;
+      break;
+    case P2P_ERROR_NOT_FOUND:
+      code = GST_RESOURCE_ERROR_NOT_FOUND;
+      break;
+    case P2P_ERROR_INVALID_ARGUMENT:
+    case P2P_ERROR_IDENTITY:
+    case P2P_ERROR_MESSAGE_TOO_LARGE:
+      code = GST_RESOURCE_ERROR_SETTINGS;
+      break;
+    case P2P_ERROR_ID_TAKEN:
+      code = GST_RESOURCE_ERROR_BUSY;
+      break;
+    case P2P_ERROR_LIMIT:
+      code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+      break;
+    case P2P_ERROR_PROTOCOL:
+      return {GST_STREAM_ERROR, sends ? GST_STREAM_ERROR_ENCODE : GST_STREAM_ERROR_DECODE};
+    case P2P_ERROR_FAILED:
+    case P2P_ERROR_NOT_CONNECTED:
+    case P2P_ERROR_CLOSED:
+    case P2P_ERROR_REFUSED:
+    case P2P_ERROR_TIMED_OUT:
+    case P2P_ERROR_UNREACHABLE:
+    case P2P_ERROR_WOULD_BLOCK:
+    case P2P_ERROR_SIGNALING:
+    case P2P_ERROR_END_OF_STREAM:
+      break;
+  }
+  return {GST_RESOURCE_ERROR, code};
+}
+
+void
+post (GstElement *element, GstMessageType type, Code code, const std::string &text,
+      const char *function, int line) {
+  // Of an info, gst-launch-1.0 shows the second text only.
+  char *debug = type == GST_MESSAGE_INFO ? g_strdup (text.c_str ()) : nullptr;
+  gst_element_message_full (element, type, code.domain, code.code, g_strdup (text.c_str ()), debug,
+                            __FILE__, function, line);
+}
+
+class BusReporter final : public LinkObserver {
+ public:
+  BusReporter (GstElement *element, bool sends) : sends_ (sends) {
+    g_weak_ref_init (&element_, element);
+  }
+  ~BusReporter () override { g_weak_ref_clear (&element_); }
+  BusReporter (const BusReporter &) = delete;
+  BusReporter &operator= (const BusReporter &) = delete;
+
+  void link_state_changed (P2pConnectionState state, P2pConnection *connection) override {
+    const auto element = lock ();
+    if (!element) return;
+    const UniqueChars reason (p2p_connection_dup_state_reason (connection));
+    GstStructure *fields = gst_structure_new (
+        "p2p-connection-state", "state", P2P_TYPE_CONNECTION_STATE, state, "reason", G_TYPE_STRING,
+        reason.get (), "peer", G_TYPE_STRING, p2p_connection_get_peer (connection),
+        "authentication", P2P_TYPE_AUTHENTICATION, p2p_connection_get_authentication (connection),
+        nullptr);
+    if (state == P2P_CONNECTION_STATE_CONNECTED) add_path (fields, connection);
+    GST_INFO_OBJECT (element.get (), "%" GST_PTR_FORMAT, static_cast<void *> (fields));
+    gst_element_post_message (element.get (),
+                              gst_message_new_element (GST_OBJECT (element.get ()), fields));
+    g_object_notify (G_OBJECT (element.get ()), "connection-state");
+  }
+
+  void link_failed (const Error &error, bool connected) override {
+    if (const auto element = lock ()) post_error (element.get (), error, sends_, connected);
+  }
+
+  void link_warned (const Error &warning) override {
+    if (const auto element = lock ()) post_warning (element.get (), warning);
+  }
+
+  void link_unauthenticated (const std::string &peer, bool local) override {
+    const auto element = lock ();
+    if (!element) return;
+    // On one machine the meeting point is a socket that only this user can open, so nobody else
+    // can pose as the peer; elsewhere the server could.
+    post (element.get (), local ? GST_MESSAGE_INFO : GST_MESSAGE_WARNING,
+          {GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS},
+          std::string ("Only the ") + (local ? "local meeting point" : "rendezvous server") +
+              " vouches for '" + peer +
+              "'. Set 'secret' or 'peer-fingerprint' on both sides to prove who the peer is.",
+          GST_FUNCTION, __LINE__);
+  }
+
+ private:
+  Ref<GstElement> lock () {
+    return Ref<GstElement>::adopt (static_cast<GstElement *> (g_weak_ref_get (&element_)));
+  }
+
+  static void add_path (GstStructure *fields, P2pConnection *connection) {
+    const auto stats = Ref<GVariant>::adopt (p2p_connection_get_stats (connection));
+    GVariantDict path;
+    g_variant_dict_init (&path, nullptr);
+    for (const char *name : {"path-kind", "local-candidate", "remote-candidate", "relayed"}) {
+      const auto value =
+          Ref<GVariant>::adopt (g_variant_lookup_value (stats.get (), name, nullptr));
+      if (value) g_variant_dict_insert_value (&path, name, value.get ());
+    }
+    const auto dictionary = Ref<GVariant>::adopt (g_variant_ref_sink (g_variant_dict_end (&path)));
+    add_fields (fields, dictionary.get ());
+  }
+
+  GWeakRef element_;
+  const bool sends_;
+};
+
+}  // namespace
+
+void
+post_error (GstElement *element, const Error &error, bool sends, bool connected) {
+  post (element, GST_MESSAGE_ERROR, code_of (error, sends, connected), error.message, GST_FUNCTION,
+        __LINE__);
+}
+
+void
+post_warning (GstElement *element, const Error &warning) {
+  post (element, GST_MESSAGE_WARNING, code_of (warning, true, false), warning.message, GST_FUNCTION,
+        __LINE__);
+}
+
+void
+add_fields (GstStructure *structure, GVariant *dictionary, const char *prefix) {
+  GVariantIter iter;
+  const char *key;
+  GVariant *raw;
+  g_variant_iter_init (&iter, dictionary);
+  while (g_variant_iter_loop (&iter, "{&sv}", &key, &raw)) {
+    if (g_variant_is_of_type (raw, G_VARIANT_TYPE_VARDICT)) {
+      add_fields (structure, raw, (std::string (prefix) + key + "-").c_str ());
+      continue;
+    }
+    if (!g_variant_type_is_basic (g_variant_get_type (raw))) continue;
+    GValue value = G_VALUE_INIT;
+    g_dbus_gvariant_to_gvalue (raw, &value);
+    gst_structure_take_value (structure, (std::string (prefix) + key).c_str (), &value);
+  }
+}
+
+std::shared_ptr<LinkObserver>
+make_bus_reporter (GstElement *element, bool sends) {
+  return std::make_shared<BusReporter> (element, sends);
+}
+
+}  // namespace p2p

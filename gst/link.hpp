@@ -1,0 +1,90 @@
+// An element's way to its peer: it shares an agent, waits for or opens the connection, and opens
+// the channel. Opened when the element starts, closed when it stops; a new one for each time.
+//
+// Opening never waits, and what goes on is told to a LinkObserver. Streaming threads wait here for
+// the channel, and then in the channel's own blocking calls.
+#pragma once
+#include <condition_variable>
+#include <mutex>
+
+#include "agent-registry.hpp"
+
+namespace p2p {
+
+// The element's side. Called from the event context, or from a streaming thread, with no lock held.
+class LinkObserver {
+ public:
+  virtual ~LinkObserver () = default;
+  virtual void link_state_changed (P2pConnectionState state, P2pConnection *connection) = 0;
+  // At most once: nothing will work any more. `connected`: it did work before.
+  virtual void link_failed (const Error &error, bool connected) = 0;
+  virtual void link_warned (const Error &warning) = 0;
+  // Connected to a peer that only the rendezvous server vouches for.
+  virtual void link_unauthenticated (const std::string &peer, bool local) = 0;
+};
+
+class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
+ public:
+  static std::shared_ptr<Link> open (const ElementSettings &settings, bool sends,
+                                     std::shared_ptr<LinkObserver> observer);
+  Link (const ElementSettings &settings, bool sends, std::shared_ptr<LinkObserver> observer);
+
+  enum class Wait {
+    ready,
+    ended,        // the peer closed the connection, in order
+    failed,       // and the observer was told why
+    interrupted,  // the cancellable is cancelled
+    stalled,      // the peer took nothing for too long
+  };
+  // Waits for the channel, and with `connected` also for the connection to be up.
+  Wait wait_ready (bool connected, GCancellable *cancellable);
+  // Waits until the peer has taken everything that was sent: for as long as it goes on taking.
+  Wait wait_flushed (GCancellable *cancellable);
+  void wake ();  // after the cancellable was cancelled
+
+  Ref<P2pChannel> channel () const;
+  Ref<P2pConnection> connection () const;
+  P2pConnectionState state () const;  // removed when there is no connection
+  bool connected () const;            // now
+  bool hopeless () const;             // it failed or ended: no connection will come
+  // The first failure counts; the observer is told of that one only.
+  void fail (const Error &error);
+
+  // Nothing is told to the observer any more. Waits for an orderly end, but not for long.
+  void close ();
+
+  bool wants_any_peer () const override;
+  void offered (P2pConnection *connection) override;
+  void rejected (const Error &reason) override;
+  void agent_failed (const Error &error) override;
+  void agent_warned (const Error &warning) override;
+
+ private:
+  using Lock = std::unique_lock<std::mutex>;
+  struct FlushTask;
+
+  void start ();
+  void adopt (Ref<P2pConnection> connection);
+  void refresh ();
+  void release (const CloseToken &token);
+  bool closed () const;
+
+  const ElementSettings settings_;
+  const bool sends_;
+  const std::shared_ptr<LinkObserver> observer_;
+
+  // Event context only.
+  std::shared_ptr<SharedAgent> agent_;
+  gulong state_handler_ = 0, warning_handler_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // All below is guarded by mutex_.
+  Ref<P2pConnection> connection_;
+  Ref<P2pChannel> channel_;
+  P2pConnectionState state_ = P2P_CONNECTION_STATE_REMOVED;
+  bool was_connected_ = false, ended_ = false, closed_ = false;
+  Status failure_;
+};
+
+}  // namespace p2p

@@ -1,0 +1,37 @@
+// What the properties of an element say. A plain value: the element keeps it under its object lock
+// and takes a copy when it starts.
+#pragma once
+#include <p2p/p2p.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ptr.hpp"
+#include "p2p-uri.hpp"
+
+namespace p2p {
+
+constexpr std::uint64_t kDefaultQueueBytes = 16 * 1024 * 1024;
+
+struct ElementSettings {
+  std::string id;    // empty: a random one
+  std::string peer;  // empty: the first that comes
+  std::string channel = kDefaultChannel;
+  std::string rendezvous = kLocalRendezvous;
+  std::string secret, peer_fingerprint, identity, stun_server;
+  std::vector<std::string> turn_servers;
+  P2pIceTransportPolicy ice_transport_policy = P2P_ICE_TRANSPORT_POLICY_ALL;
+  std::uint64_t max_queue_bytes = kDefaultQueueBytes;
+  Ref<P2pAgent> agent;  // the application's own
+
+  // p2psink only.
+  bool wait_for_connection = true, reliable = true, ordered = true;
+  int max_packet_lifetime_ms = -1;
+
+  // A buffer arrives exactly once and in its place.
+  bool lossless () const { return reliable && max_packet_lifetime_ms < 0 && ordered; }
+};
+
+}  // namespace p2p
