@@ -75,7 +75,17 @@ pollable_source (GObject *stream, const std::shared_ptr<ChannelTasks> &tasks, Re
       new ReadySource::Content{tasks, Ref<GObject>::share (stream), ready};
   g_source_set_dispose_function (source, ready_source_dispose);
   tasks->watch (source);
-  GSource *pollable = g_pollable_source_new_full (stream, source, cancellable);
+  // The child's dispatch is what dispatches its parent; nothing else is to be done there.
+  g_source_set_callback (
+      source, [] (gpointer) -> gboolean { return G_SOURCE_CONTINUE; }, nullptr, nullptr);
+  GSource *pollable = g_pollable_source_new (stream);
+  g_source_add_child_source (pollable, source);
+  if (cancellable) {
+    GSource *cancelled = g_cancellable_source_new (cancellable);
+    g_source_set_dummy_callback (cancelled);
+    g_source_add_child_source (pollable, cancelled);
+    g_source_unref (cancelled);
+  }
   g_source_unref (source);
   return pollable;
 }
