@@ -176,7 +176,7 @@ TEST (Source, IsLiveAndAnswersWithItsLatency) {
 TEST (Sink, RefusesCapsThatAreNotInSystemMemory) {
   Pipeline pipeline (
       "fakesrc num-buffers=1 sizetype=fixed sizemax=10 ! "
-      "capssetter caps=video/x-raw(memory:Other) ! p2psink peer=nobody");
+      "video/x-raw(memory:Other) ! p2psink peer=nobody");
   pipeline.play ();
   const BusMessage error = pipeline.wait (GST_MESSAGE_ERROR);
   EXPECT_TRUE (error.is_error (GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT)) << error.text ();

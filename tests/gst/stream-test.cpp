@@ -14,7 +14,7 @@ using Bytes = std::vector<guint8>;
 
 GstBuffer *
 buffer_of (const Bytes &bytes) {
-  return gst_buffer_new_memdup (bytes.data (), bytes.size ());
+  return bytes.empty () ? gst_buffer_new () : gst_buffer_new_memdup (bytes.data (), bytes.size ());
 }
 
 Bytes
@@ -41,7 +41,7 @@ struct Sample {
   GstBuffer *buffer () const { return gst_sample_get_buffer (sample); }
   Bytes bytes () const {
     Bytes bytes (gst_buffer_get_size (buffer ()));
-    gst_buffer_extract (buffer (), 0, bytes.data (), bytes.size ());
+    if (!bytes.empty ()) gst_buffer_extract (buffer (), 0, bytes.data (), bytes.size ());
     return bytes;
   }
 };
