@@ -256,6 +256,10 @@ void
 Cat::on_output_ended (GObject *object, GAsyncResult *result, gpointer data) {
   GError *error = nullptr;
   g_output_stream_splice_finish (G_OUTPUT_STREAM (object), result, &error);
+  // A peer that has everything may close the connection before its end of the stream arrives.
+  if (g_error_matches (error, P2P_ERROR, P2P_ERROR_CLOSED) ||
+      g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED))
+    g_clear_error (&error);
   static_cast<Cat *> (data)->half_ended (error);
 }
 
