@@ -90,7 +90,11 @@ class Process {
 
 class TemporaryDirectory {
  public:
-  TemporaryDirectory () : path_ (g_dir_make_tmp ("gst-p2p-test-XXXXXX", nullptr)) {}
+  TemporaryDirectory () {
+    char *made = g_dir_make_tmp ("gst-p2p-test-XXXXXX", nullptr);
+    path_ = made;
+    g_free (made);
+  }
   ~TemporaryDirectory () {
     GDir *dir = g_dir_open (path_.c_str (), 0, nullptr);
     while (const char *name = g_dir_read_name (dir)) unlink ((path_ + "/" + name).c_str ());
