@@ -38,6 +38,9 @@ GST_DEBUG_CATEGORY_STATIC (p2psink_debug);
 
 namespace {
 
+// The link has posted the error; what is upstream would post another one for GST_FLOW_ERROR.
+constexpr GstFlowReturn kFailed = GST_FLOW_EOS;
+
 struct Private {
   explicit Private (GstElement *element) : core (element, true) {}
 
@@ -161,7 +164,7 @@ wait_ready (GstBaseSink *base, p2p::Link &link) {
         return peer_left (base);
       case p2p::Link::Wait::failed:
       case p2p::Link::Wait::stalled:
-        return GST_FLOW_ERROR;
+        return kFailed;
       case p2p::Link::Wait::interrupted: {
         const GstFlowReturn flow = after_interrupt (base);
         if (flow != GST_FLOW_OK) return flow;
@@ -187,7 +190,7 @@ send (GstBaseSink *base, p2p::Link &link, P2pMessage *message) {
     }
     if (g_error_matches (error.get (), P2P_ERROR, P2P_ERROR_CLOSED)) return peer_left (base);
     link.fail (p2p::to_error (error.get ()));
-    return GST_FLOW_ERROR;
+    return kFailed;
   }
 }
 
@@ -209,7 +212,7 @@ gst_p2p_sink_render (GstBaseSink *base, GstBuffer *buffer) {
       buffer, static_cast<GstClockTime> (g_get_monotonic_time ()) * GST_USECOND);
   if (!messages) {
     link->fail (messages.error ());
-    return GST_FLOW_ERROR;
+    return kFailed;
   }
   for (const auto &message : messages.value ()) {
     flow = send (base, *link, message.get ());
@@ -228,7 +231,8 @@ gst_p2p_sink_render_list (GstBaseSink *base, GstBufferList *list) {
   return GST_FLOW_OK;
 }
 
-// At EOS: waits until the peer has everything. False: the element is being stopped.
+// At EOS: waits until the peer has everything. False: the element is being stopped, or has failed,
+// and there is no end to tell of.
 static bool
 drain (GstBaseSink *base) {
   Private &priv = priv_of (base);
@@ -236,7 +240,7 @@ drain (GstBaseSink *base) {
   if (!link) return false;
   if (priv.core.settings ().wait_for_connection || link->connected ()) {
     const GstFlowReturn flow = wait_ready (base, *link);
-    if (flow != GST_FLOW_OK) return flow != GST_FLOW_FLUSHING;
+    if (flow != GST_FLOW_OK) return flow == GST_FLOW_EOS && !link->failed ();
   } else {
     return true;
   }
@@ -246,8 +250,9 @@ drain (GstBaseSink *base) {
   for (;;) {
     switch (link->wait_flushed (priv.core.cancellable ())) {
       case p2p::Link::Wait::ready:
-      case p2p::Link::Wait::failed:
         return true;
+      case p2p::Link::Wait::failed:
+        return false;
       case p2p::Link::Wait::ended:
         peer_left (base);
         return true;

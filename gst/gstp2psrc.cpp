@@ -44,6 +44,10 @@ namespace {
 // What a buffer may come late and still be shown in time.
 constexpr GstClockTime kLatency = 100 * GST_MSECOND;
 
+// The link has posted the error, and GstBaseSrc would post another one for GST_FLOW_ERROR; this
+// ends the stream for what is downstream just the same.
+constexpr GstFlowReturn kFailed = GST_FLOW_EOS;
+
 struct Private {
   explicit Private (GstElement *element) : core (element, false) {}
 
@@ -169,12 +173,12 @@ receive (GstP2pSrc *self, p2p::Link &link, p2p::DecodedBuffer &decoded) {
           g_error_matches (error.get (), P2P_ERROR, P2P_ERROR_CLOSED))
         return GST_FLOW_EOS;
       link.fail (p2p::to_error (error.get ()));
-      return GST_FLOW_ERROR;
+      return kFailed;
     }
     auto result = priv.decoder.decode (message.get ());
     if (!result) {
       link.fail (result.error ());
-      return GST_FLOW_ERROR;
+      return kFailed;
     }
     if (!*result) continue;
     decoded = std::move (**result);
@@ -207,7 +211,7 @@ gst_p2p_src_create (GstPushSrc *push, GstBuffer **buffer) {
       return GST_FLOW_EOS;
     case p2p::Link::Wait::failed:
     case p2p::Link::Wait::stalled:
-      return GST_FLOW_ERROR;
+      return kFailed;
   }
   p2p::DecodedBuffer decoded;
   const GstFlowReturn flow = receive (self, *link, decoded);

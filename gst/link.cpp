@@ -356,6 +356,12 @@ Link::connected () const {
 }
 
 bool
+Link::failed () const {
+  const Lock lock (mutex_);
+  return failure_.has_value ();
+}
+
+bool
 Link::hopeless () const {
   const Lock lock (mutex_);
   return failure_ || ended_;

@@ -46,7 +46,8 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
   Ref<P2pConnection> connection () const;
   P2pConnectionState state () const;  // removed when there is no connection
   bool connected () const;            // now
-  bool hopeless () const;             // it failed or ended: no connection will come
+  bool failed () const;
+  bool hopeless () const;  // it failed or ended: no connection will come
   // The first failure counts; the observer is told of that one only.
   void fail (const Error &error);
 

@@ -81,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P (
                      Bad{"p2p:///bob?id=a&id=b", "'id'"}, Bad{"p2p:///bob?color=red", "'color'"},
                      Bad{"p2p:///bob?secret=x", "'secret'"},
                      Bad{"p2p:///bob?turn-server=turn://u:p@h", "'turn-server'"},
-                     Bad{"p2p:///bob?id", "query"}, Bad{"p2p:///bob?id=%zz", "query"},
+                     Bad{"p2p:///bob?id", "query"}, Bad{"p2p:///bob?id=%zz", "URI"},
                      Bad{"p2p://h/bob?rendezvous=local", "twice"},
                      Bad{"p2p:///bob/a?channel=b", "two channels"}));
 

@@ -39,8 +39,9 @@ TEST_P (Stops, WithinASecondOnceItWaits) {
 INSTANTIATE_TEST_SUITE_P (
     WithoutPeer, Stops,
     testing::Values ("fakesrc sizetype=fixed sizemax=10 ! p2psink peer=nobody",
-                     "fakesrc num-buffers=1 ! p2psink peer=nobody", "fakesrc num-buffers=0 ! p2psink peer=nobody",
-                     "p2psrc id=lonely ! fakesink", "p2psrc peer=nobody ! fakesink",
+                     "fakesrc num-buffers=1 ! p2psink peer=nobody",
+                     "fakesrc num-buffers=0 ! p2psink peer=nobody", "p2psrc id=lonely ! fakesink",
+                     "p2psrc peer=nobody ! fakesink",
                      "p2psrc id=me rendezvous=ws://127.0.0.1:1 ! fakesink"));
 
 TEST (WrongSecret, IsOneErrorOnBothSidesWithinFiveSeconds) {
