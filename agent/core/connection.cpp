@@ -52,6 +52,14 @@ Connection::is_client () const {
   return agent && agent->id () > peer_;
 }
 
+P2pAuthentication
+Connection::authentication (bool out_of_band) const {
+  const auto agent = agent_.lock ();
+  const PeerCredentials asked = agent ? agent->credentials (peer_) : PeerCredentials ();
+  if (!asked.fingerprint.empty () || out_of_band) return P2P_AUTHENTICATION_FINGERPRINT;
+  return asked.secret ? P2P_AUTHENTICATION_SECRET : P2P_AUTHENTICATION_SIGNALING;
+}
+
 bool
 Connection::waiting_for_config () const {
   return !removed_ && !session_ && !(attempt_ && attempt_->started ());
@@ -72,7 +80,10 @@ Connection::start_outgoing (const std::optional<NetworkConfig> &remote) {
                                         "was given."});
     return;
   }
-  change ([&] (ConnectionSnapshot &s) { s.reason = "waiting for \"" + peer_ + "\" to come"; });
+  change ([&] (ConnectionSnapshot &s) {
+    s.authentication = authentication (false);
+    s.reason = "waiting for \"" + peer_ + "\" to come";
+  });
   if (agent->peer_present (peer_)) peer_present (true);
 }
 
@@ -83,6 +94,7 @@ Connection::start_incoming (const PeerSignal &hello, bool accepted) {
   waiting_hello_ = hello;
   change ([&] (ConnectionSnapshot &s) {
     s.state = P2P_CONNECTION_STATE_INCOMING;
+    s.authentication = authentication (false);
     s.reason = "\"" + peer_ + "\" asks to connect";
   });
   if (accepted) accept ();
@@ -279,12 +291,7 @@ Connection::start_attempt (const NetworkConfig &remote, bool out_of_band) {
     s.reason = "checking paths";
     s.remote_config = remote;
     s.peer_fingerprint = remote.fingerprint;
-    if (!credentials.fingerprint.empty () || out_of_band)
-      s.authentication = P2P_AUTHENTICATION_FINGERPRINT;
-    else if (credentials.secret)
-      s.authentication = P2P_AUTHENTICATION_SECRET;
-    else
-      s.authentication = P2P_AUTHENTICATION_SIGNALING;
+    s.authentication = authentication (out_of_band);
   });
   Attempt *attempt = attempt_.get ();
   if (const Status bad = attempt->start (remote, is_client ())) {

@@ -84,6 +84,7 @@ class Connection final : public ConnectionCore,
   void remove (const Status &error, const std::string &reason, bool by_peer);
   void change (const std::function<void (ConnectionSnapshot &)> &edit);
   void publish_local_config ();
+  P2pAuthentication authentication (bool out_of_band) const;
 
   const std::string peer_;
   const std::weak_ptr<AgentLink> agent_;

@@ -57,6 +57,7 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
   ngtcp2_settings settings;
   ngtcp2_settings_default (&settings);
   settings.initial_ts = now_ns ();
+  settings.initial_rtt = to_ns (config_.initial_rtt_us);
   settings.cc_algo = config_.congestion_control == CongestionControl::bbr ? NGTCP2_CC_ALGO_BBR
                                                                           : NGTCP2_CC_ALGO_CUBIC;
   settings.max_tx_udp_payload_size =

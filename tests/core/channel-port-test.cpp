@@ -60,7 +60,7 @@ class ChannelPortTest : public testing::Test {
  protected:
   void SetUp () override {
     ChannelOptions options;
-    options.max_buffered_bytes = 1000;
+    options.max_buffered_bytes = 1200;
     port = std::make_shared<ChannelPort> ("test", options, 500);
     on_core ([&] {
       pump = std::make_shared<ChannelPump> (port);

@@ -292,7 +292,12 @@ TEST (Rendezvous, HealthIsServedOverHttp) {
   EXPECT_EQ (get ("/etc/passwd").substr (0, 3), "400");
 }
 
-TEST (Rendezvous, StunTellsTheClientItsAddress) {
+// libnice asks without a magic cookie, as RFC 3489 has it; everybody else as RFC 8489 has it.
+class RendezvousStun : public testing::TestWithParam<StunCompatibility> {};
+INSTANTIATE_TEST_SUITE_P (EveryGeneration, RendezvousStun,
+                          testing::Values (STUN_COMPATIBILITY_RFC3489, STUN_COMPATIBILITY_RFC5389));
+
+TEST_P (RendezvousStun, TellsTheClientItsAddress) {
   Server server;
   const int fd = socket (AF_INET, SOCK_DGRAM, 0);
   sockaddr_in to{};
@@ -301,8 +306,9 @@ TEST (Rendezvous, StunTellsTheClientItsAddress) {
   to.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
   ASSERT_EQ (connect (fd, reinterpret_cast<sockaddr *> (&to), sizeof to), 0);
   StunAgent agent;
-  const std::uint16_t known[] = {STUN_ATTRIBUTE_XOR_MAPPED_ADDRESS, 0};
-  stun_agent_init (&agent, known, STUN_COMPATIBILITY_RFC5389, STUN_AGENT_USAGE_IGNORE_CREDENTIALS);
+  const std::uint16_t known[] = {STUN_ATTRIBUTE_MAPPED_ADDRESS, STUN_ATTRIBUTE_XOR_MAPPED_ADDRESS,
+                                 0};
+  stun_agent_init (&agent, known, GetParam (), STUN_AGENT_USAGE_IGNORE_CREDENTIALS);
   std::uint8_t request[256], reply[256];
   StunMessage message;
   const std::size_t size = stun_usage_bind_create (&agent, &message, request, sizeof request);

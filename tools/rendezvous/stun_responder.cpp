@@ -36,6 +36,13 @@ unmap (sockaddr_storage &address) {
                reinterpret_cast<std::uint8_t *> (&address));
 }
 
+// RFC 8489 section 5: the second word of every message, by which it differs from RFC 3489.
+bool
+has_cookie (const std::uint8_t *request, std::size_t size) {
+  static constexpr std::uint8_t kCookie[] = {0x21, 0x12, 0xa4, 0x42};
+  return size >= 8 && std::equal (std::begin (kCookie), std::end (kCookie), request + 4);
+}
+
 }  // namespace
 
 StunResponder::StunResponder (Ref<GSocket> socket)
@@ -43,6 +50,8 @@ StunResponder::StunResponder (Ref<GSocket> socket)
       rate_ (kAnswers, g_get_monotonic_time ()),
       source_ (g_socket_create_source (socket_.get (), G_IO_IN, nullptr)) {
   stun_agent_init (&agent_, kKnownAttributes, STUN_COMPATIBILITY_RFC5389,
+                   STUN_AGENT_USAGE_IGNORE_CREDENTIALS);
+  stun_agent_init (&old_agent_, kKnownAttributes, STUN_COMPATIBILITY_RFC3489,
                    STUN_AGENT_USAGE_IGNORE_CREDENTIALS);
   g_socket_set_blocking (socket_.get (), FALSE);
   // On a machine with several addresses the answer must come from the one that was asked.
@@ -87,10 +96,12 @@ StunResponder::on_readable () {
 
 void
 StunResponder::answer (const std::uint8_t *request, std::size_t size, msghdr &envelope) {
+  const bool old = !has_cookie (request, size);
+  StunAgent *agent = old ? &old_agent_ : &agent_;
   StunMessage message, reply;
   std::uint8_t buffer[kMaxAnswerBytes];
   const StunValidationStatus status =
-      stun_agent_validate (&agent_, &message, request, size, nullptr, nullptr);
+      stun_agent_validate (agent, &message, request, size, nullptr, nullptr);
   const bool unknown = status == STUN_VALIDATION_UNKNOWN_REQUEST_ATTRIBUTE;
   if ((status != STUN_VALIDATION_SUCCESS && !unknown) ||
       stun_message_get_class (&message) != STUN_REQUEST ||
@@ -101,15 +112,19 @@ StunResponder::answer (const std::uint8_t *request, std::size_t size, msghdr &en
   }
   std::size_t length = 0;
   if (unknown) {
-    length = stun_agent_build_unknown_attributes_error (&agent_, &reply, buffer, sizeof buffer,
-                                                        &message);
-  } else if (stun_agent_init_response (&agent_, &reply, buffer, sizeof buffer, &message)) {
+    length =
+        stun_agent_build_unknown_attributes_error (agent, &reply, buffer, sizeof buffer, &message);
+  } else if (stun_agent_init_response (agent, &reply, buffer, sizeof buffer, &message)) {
     sockaddr_storage seen = *static_cast<sockaddr_storage *> (envelope.msg_name);
     unmap (seen);
-    if (stun_message_append_xor_addr (&reply, STUN_ATTRIBUTE_XOR_MAPPED_ADDRESS, &seen,
-                                      static_cast<socklen_t> (address_bytes (seen))) ==
-        STUN_MESSAGE_RETURN_SUCCESS)
-      length = stun_agent_finish_message (&agent_, &reply, nullptr, 0);
+    const auto seen_bytes = static_cast<socklen_t> (address_bytes (seen));
+    const StunMessageReturn appended =
+        old ? stun_message_append_addr (&reply, STUN_ATTRIBUTE_MAPPED_ADDRESS,
+                                        reinterpret_cast<sockaddr *> (&seen), seen_bytes)
+            : stun_message_append_xor_addr (&reply, STUN_ATTRIBUTE_XOR_MAPPED_ADDRESS, &seen,
+                                            seen_bytes);
+    if (appended == STUN_MESSAGE_RETURN_SUCCESS)
+      length = stun_agent_finish_message (agent, &reply, nullptr, 0);
   }
   if (length == 0) {
     ++dropped_;

@@ -1,4 +1,5 @@
-// Answers STUN binding requests (RFC 8489) over UDP, so that clients learn their public address.
+// Answers STUN binding requests over UDP, so that clients learn their public address: those of
+// RFC 8489, and those of RFC 3489 without a magic cookie, which is what libnice sends.
 #pragma once
 #include <gio/gio.h>
 #include <stun/stunagent.h>
@@ -26,7 +27,7 @@ class StunResponder {
   void answer (const std::uint8_t *request, std::size_t size, struct msghdr &envelope);
 
   Ref<GSocket> socket_;
-  StunAgent agent_;
+  StunAgent agent_, old_agent_;  // RFC 8489, RFC 3489
   TokenBucket rate_;
   std::uint64_t answered_ = 0, dropped_ = 0;
   UniqueSource source_;
