@@ -47,13 +47,13 @@ Agent::~Agent () {
 
 AgentSettings
 Agent::settings () const {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   return settings_;
 }
 
 PeerCredentials
 Agent::credentials (const std::string &peer) const {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   PeerCredentials result = settings_.credentials;
   const auto own = settings_.peers.find (peer);
   if (own == settings_.peers.end ()) return result;
@@ -64,19 +64,19 @@ Agent::credentials (const std::string &peer) const {
 
 bool
 Agent::has_signaling () const {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   return starting_;
 }
 
 std::uint64_t
 Agent::max_message_bytes () const {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   return settings_.max_message_bytes;
 }
 
 Result<std::shared_ptr<Identity>>
 Agent::identity () {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   if (identity_) return identity_;
   auto loaded = Identity::load_or_create (
       settings_.identity_path.empty () ? Identity::default_path () : settings_.identity_path);
@@ -86,14 +86,14 @@ Agent::identity () {
 
 std::shared_ptr<Connection>
 Agent::find (const std::string &peer) const {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   const auto found = connections_.find (peer);
   return found == connections_.end () ? nullptr : found->second;
 }
 
 std::vector<std::shared_ptr<Connection>>
 Agent::living () const {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   std::vector<std::shared_ptr<Connection>> all;
   for (const auto &[peer, connection] : connections_) all.push_back (connection);
   return all;
@@ -272,7 +272,7 @@ Agent::receive_hello (const std::string &from, const PeerSignal &hello) {
     return;
   }
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     connections_[from] = connection;
   }
   if (signaling_) signaling_->ask (from);
@@ -288,7 +288,7 @@ Agent::connection_established (Connection &connection) {
   successors_.erase (successor);
   const auto old = find (connection.peer ());
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     connections_[connection.peer ()] = next;
   }
   if (old) old->fail ({P2P_ERROR_CLOSED, "\"" + old->peer () + "\" has started a new session."});
@@ -306,7 +306,7 @@ Agent::connection_removed (Connection &connection) {
   std::shared_ptr<Connection> removed;
   bool replaced = false;
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     const auto found = connections_.find (peer);
     replaced = found == connections_.end () || found->second.get () != &connection;
     if (!replaced) {

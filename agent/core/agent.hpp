@@ -2,11 +2,11 @@
 #pragma once
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/mutex.hpp"
 #include "core/agent_core.hpp"
 #include "core/agent_link.hpp"
 #include "core/connection.hpp"
@@ -66,13 +66,12 @@ class Agent final : public AgentCore,
   void apply_accept_policy ();
   void give_up (const Error &error, const Done &done);
 
-  mutable std::mutex mutex_;
-  AgentSettings settings_;              // guarded by mutex_
-  std::shared_ptr<Identity> identity_;  // guarded by mutex_; never changes once it is there
-  bool starting_ = false;               // guarded by mutex_; there is or will be signaling
-  // The living one for each peer, guarded by mutex_; changed on the core thread and by
-  // open_connection().
-  std::map<std::string, std::shared_ptr<Connection>> connections_;
+  mutable Mutex mutex_;
+  AgentSettings settings_ P2P_GUARDED_BY (mutex_);
+  std::shared_ptr<Identity> identity_ P2P_GUARDED_BY (mutex_);  // never changes once it is there
+  bool starting_ P2P_GUARDED_BY (mutex_) = false;               // there is or will be signaling
+  // The living one for each peer; changed on the core thread and by open_connection().
+  std::map<std::string, std::shared_ptr<Connection>> connections_ P2P_GUARDED_BY (mutex_);
 
   // All below belongs to the core thread.
   const std::string id_;

@@ -14,7 +14,7 @@ Agent::set_observer (std::weak_ptr<AgentCore::Observer> observer) {
 void
 Agent::configure (const AgentSettings &settings) {
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     settings_ = settings;
   }
   core_loop ().post ([self = shared_from_this ()] { self->apply_accept_policy (); });
@@ -37,7 +37,7 @@ Agent::fingerprint () {
 void
 Agent::start (MakeSignaling make, Done registered) {
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     starting_ = make != nullptr;
   }
   core_loop ().post (
@@ -91,7 +91,7 @@ Agent::open_connection (const std::string &peer, const std::optional<NetworkConf
     return Error{P2P_ERROR_INVALID_ARGUMENT, "\"" + peer + "\" is this agent's own id."};
   std::shared_ptr<Connection> connection;
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     auto &slot = connections_[peer];
     if (slot) {
       connection = slot;
@@ -117,7 +117,7 @@ Agent::open_connection (const std::string &peer, const std::optional<NetworkConf
 
 std::vector<std::shared_ptr<ConnectionCore>>
 Agent::connections () const {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   std::vector<std::shared_ptr<ConnectionCore>> all;
   for (const auto &[peer, connection] : connections_) all.push_back (connection);
   return all;
@@ -129,7 +129,7 @@ Agent::close (Done closed) {
     self->closed_ = true;
     std::map<std::string, std::shared_ptr<Connection>> all;
     {
-      const std::lock_guard lock (self->mutex_);
+      const MutexLock lock (self->mutex_);
       all = self->connections_;
     }
     for (const auto &[peer, connection] : all) connection->shut_down ("closed by this side");
@@ -149,7 +149,7 @@ Agent::close (Done closed) {
 void
 Agent::give_up (const Error &error, const Done &done) {
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     starting_ = false;
   }
   for (const auto &connection : living ()) connection->fail (error);

@@ -38,7 +38,7 @@ void
 Connection::change (const std::function<void (ConnectionSnapshot &)> &edit) {
   ConnectionSnapshot now;
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     edit (snapshot_);
     now = snapshot_;
   }
@@ -433,7 +433,7 @@ Connection::session_channel_opened (Channel &channel) {
   std::shared_ptr<ChannelPort> port;
   bool opened_here_too = false;
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     auto &slot = ports_[channel.name ()];
     opened_here_too = slot && slot->is_open ();
     if (!opened_here_too)
@@ -490,7 +490,7 @@ Connection::forget_pump (std::shared_ptr<ChannelPump> pump, const Status &reason
   pump->closed (reason);
   const std::string &name = pump->port ()->name ();
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     const auto slot = ports_.find (name);
     if (slot != ports_.end () && slot->second == pump->port ()) ports_.erase (slot);
   }

@@ -2,10 +2,10 @@
 #pragma once
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 
+#include "base/mutex.hpp"
 #include "core/agent_link.hpp"
 #include "core/attempt.hpp"
 #include "core/channel_pump.hpp"
@@ -90,9 +90,9 @@ class Connection final : public ConnectionCore,
   const std::weak_ptr<AgentLink> agent_;
   const std::uint64_t max_message_bytes_;
 
-  mutable std::mutex mutex_;
-  ConnectionSnapshot snapshot_;                                // guarded by mutex_
-  std::map<std::string, std::shared_ptr<ChannelPort>> ports_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  ConnectionSnapshot snapshot_ P2P_GUARDED_BY (mutex_);
+  std::map<std::string, std::shared_ptr<ChannelPort>> ports_ P2P_GUARDED_BY (mutex_);
 
   // All below belongs to the core thread.
   std::weak_ptr<ConnectionCore::Observer> observer_;

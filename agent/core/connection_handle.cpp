@@ -20,7 +20,7 @@ Connection::set_observer (std::weak_ptr<ConnectionCore::Observer> observer) {
 
 ConnectionSnapshot
 Connection::snapshot () const {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   return snapshot_;
 }
 
@@ -37,7 +37,7 @@ Connection::stats () const {
     }
     if (path_) {
       // The selected pair may change without a word.
-      const std::lock_guard lock (mutex_);
+      const MutexLock lock (mutex_);
       stats.snapshot = snapshot_;
       stats.snapshot.path = path_->info ();
     } else {
@@ -105,7 +105,7 @@ Connection::open_channel (const std::string &name, const ChannelOptions &options
                  "channel takes at most one."};
   std::shared_ptr<ChannelPort> port;
   {
-    const std::lock_guard lock (mutex_);
+    const MutexLock lock (mutex_);
     if (snapshot_.state == P2P_CONNECTION_STATE_REMOVED)
       return snapshot_.error
                  ? *snapshot_.error
@@ -128,7 +128,7 @@ Connection::open_channel (const std::string &name, const ChannelOptions &options
 
 std::shared_ptr<ChannelPort>
 Connection::lookup_channel (const std::string &name) const {
-  const std::lock_guard lock (mutex_);
+  const MutexLock lock (mutex_);
   const auto found = ports_.find (name);
   return found == ports_.end () || !found->second->is_open () ? nullptr : found->second;
 }
