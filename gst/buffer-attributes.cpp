@@ -9,8 +9,6 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::uint8_t kFirstOptionalType = 128;
-// Deeper caps than any real ones; GStreamer's parser calls itself for each level.
-constexpr int kMaxCapsDepth = 8;
 constexpr GstClockTime kMaxTime = G_MAXINT64 / 2;
 
 enum Type : std::uint8_t {
@@ -137,32 +135,6 @@ store (std::uint8_t type, ByteView value, BufferAttributes &attributes) {
   }
 }
 
-bool
-is_plain_value (const GValue *value, int depth) {
-  const GType type = G_VALUE_TYPE (value);
-  if (type == GST_TYPE_ARRAY) {
-    if (depth == 0) return false;
-    for (guint i = 0; i < gst_value_array_get_size (value); i++)
-      if (!is_plain_value (gst_value_array_get_value (value, i), depth - 1)) return false;
-    return true;
-  }
-  return type == G_TYPE_INT || type == G_TYPE_UINT || type == G_TYPE_INT64 ||
-         type == G_TYPE_UINT64 || type == G_TYPE_FLOAT || type == G_TYPE_DOUBLE ||
-         type == G_TYPE_BOOLEAN || type == G_TYPE_STRING || type == GST_TYPE_FRACTION ||
-         type == GST_TYPE_BITMASK || type == GST_TYPE_BUFFER || type == GST_TYPE_FLAG_SET;
-}
-
-bool
-is_shallow (std::string_view text) {
-  int depth = 0;
-  for (const char c : text) {
-    if (c == '<' || c == '{' || c == '[') depth++;
-    if (c == '>' || c == '}' || c == ']') depth--;
-    if (depth > kMaxCapsDepth) return false;
-  }
-  return true;
-}
-
 }  // namespace
 
 BufferAttributes
@@ -240,26 +212,6 @@ decode_attributes (ByteView bytes) {
   if (attributes.part && attributes.whole_bytes)
     return malformed ("it says to be both the first and a later part");
   return attributes;
-}
-
-Result<Ref<GstCaps>>
-caps_from_peer (const std::string &text) {
-  const Error error{P2P_ERROR_PROTOCOL,
-                    "The peer sent caps that are not fixed caps of plain values."};
-  if (text.size () > kMaxCapsBytes || text.find ('\0') != std::string::npos ||
-      !g_utf8_validate (text.data (), static_cast<gssize> (text.size ()), nullptr) ||
-      !is_shallow (text))
-    return error;
-  auto caps = Ref<GstCaps>::adopt (gst_caps_from_string (text.c_str ()));
-  if (!caps || gst_caps_is_any (caps.get ()) || gst_caps_get_size (caps.get ()) != 1 ||
-      !gst_caps_is_fixed (caps.get ()))
-    return error;
-  const GstStructure *structure = gst_caps_get_structure (caps.get (), 0);
-  for (int i = 0; i < gst_structure_n_fields (structure); i++) {
-    const char *name = gst_structure_nth_field_name (structure, static_cast<guint> (i));
-    if (!is_plain_value (gst_structure_get_value (structure, name), kMaxCapsDepth)) return error;
-  }
-  return caps;
 }
 
 }  // namespace p2p

@@ -40,7 +40,7 @@ struct BufferAttributes {
   std::uint32_t flags = 0;   // of WireFlag
   bool new_segment = false;  // timestamps start anew: what they were relative to has changed
   bool caps_only = false;    // the payload is not a buffer, but the caps of those that follow
-  std::optional<std::string> caps;  // changed with this buffer
+  std::optional<std::string> caps;  // changed with this buffer; as encode_caps() makes them
   // Of a buffer in several messages: the first one tells the size of the whole, each later one its
   // place (1, 2, …).
   std::optional<std::uint64_t> whole_bytes;
@@ -54,8 +54,5 @@ Ref<GBytes> encode_attributes (const BufferAttributes &attributes);
 // P2P_ERROR_PROTOCOL names the field that is wrong. Fields of types from 128 on are skipped when
 // unknown, so that later versions can add hints.
 Result<BufferAttributes> decode_attributes (ByteView bytes);
-
-// Fixed caps made of plain values only, from the text that a peer sent.
-Result<Ref<GstCaps>> caps_from_peer (const std::string &text);
 
 }  // namespace p2p

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "caps-codec.hpp"
+
 namespace p2p {
 namespace {
 
@@ -81,12 +83,16 @@ protocol (const char *message) {
 
 }  // namespace
 
-void
-BufferEncoder::set_caps (GstCaps *caps) {
-  const UniqueChars text (gst_caps_to_string (caps));
-  if (caps_ == text.get ()) return;
-  caps_ = text.get ();
+Status
+BufferEncoder::set_caps (const GstCaps *caps) {
+  auto encoded = encode_caps (caps);
+  if (!encoded) return encoded.error ();
+  if (encoded->size () > kMaxCapsBytes)
+    return Error{P2P_ERROR_INVALID_ARGUMENT, "The caps are above the limit of 1 MiB."};
+  if (caps_ == *encoded) return {};
+  caps_ = std::move (*encoded);
   caps_pending_ = true;
+  return {};
 }
 
 bool
@@ -117,15 +123,13 @@ BufferEncoder::encode (GstBuffer *buffer, GstClockTime now) {
   BufferAttributes attributes = attributes_of_buffer (buffer);
   attributes.new_segment = segment_pending_ && !first_;
   if (take_caps (now)) {
-    if (caps_.size () > kMaxCapsBytes)
-      return Error{P2P_ERROR_MESSAGE_TOO_LARGE, "The caps are above the limit of 1 MiB."};
     if (caps_.size () <= kMaxInlineCapsBytes) {
       attributes.caps = caps_;
     } else {
       BufferAttributes caps_only;
       caps_only.caps_only = true;
-      const auto text = Ref<GBytes>::adopt (g_bytes_new (caps_.data (), caps_.size ()));
-      messages.push_back (make_message (text.get (), caps_only));
+      const auto bytes = Ref<GBytes>::adopt (g_bytes_new (caps_.data (), caps_.size ()));
+      messages.push_back (make_message (bytes.get (), caps_only));
     }
   }
   segment_pending_ = first_ = false;
@@ -163,15 +167,22 @@ BufferDecoder::decode (P2pMessage *message) {
   if (attributes.caps_only) {
     gsize size = 0;
     const void *data = g_bytes_get_data (payload.get (), &size);
-    std::string text = ByteView (data, size).to_string ();
-    if (text == caps_text_) return std::optional<DecodedBuffer> ();
-    auto caps = caps_from_peer (text);
+    auto caps = take_caps (ByteView (data, size).to_string ());
     if (!caps) return caps.error ();
-    caps_ = std::move (*caps);
-    caps_text_ = std::move (text);
+    if (*caps) caps_ = std::move (*caps);
     return std::optional<DecodedBuffer> ();
   }
   return finish (attributes, wrap_bytes (payload));
+}
+
+Result<Ref<GstCaps>>
+BufferDecoder::take_caps (std::string bytes) {
+  if (bytes == caps_bytes_) return Ref<GstCaps> ();
+  if (bytes.size () > kMaxCapsBytes)
+    return protocol ("The peer sent caps above the limit of 1 MiB.");
+  auto caps = decode_caps (ByteView (bytes));
+  if (caps) caps_bytes_ = std::move (bytes);
+  return caps;
 }
 
 Result<std::optional<DecodedBuffer>>
@@ -210,11 +221,10 @@ BufferDecoder::finish (const BufferAttributes &attributes, Ref<GstBuffer> buffer
   DecodedBuffer decoded;
   decoded.new_segment = attributes.new_segment;
   decoded.caps = std::exchange (caps_, {});
-  if (attributes.caps && *attributes.caps != caps_text_) {
-    auto caps = caps_from_peer (*attributes.caps);
+  if (attributes.caps) {
+    auto caps = take_caps (*attributes.caps);
     if (!caps) return caps.error ();
-    decoded.caps = std::move (*caps);
-    caps_text_ = *attributes.caps;
+    if (*caps) decoded.caps = std::move (*caps);
   }
   apply_attributes (attributes, buffer.get ());
   if (std::exchange (gap_, false)) GST_BUFFER_FLAG_SET (buffer.get (), GST_BUFFER_FLAG_DISCONT);

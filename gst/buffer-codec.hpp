@@ -16,7 +16,8 @@ class BufferEncoder {
   // fit into one message.
   explicit BufferEncoder (bool lossy = false) : lossy_ (lossy) {}
 
-  void set_caps (GstCaps *caps);
+  // P2P_ERROR_INVALID_ARGUMENT: caps that cannot travel.
+  Status set_caps (const GstCaps *caps);
   void new_segment () { segment_pending_ = true; }
   // The messages that carry the buffer, in order: one, unless the buffer is very large or its caps
   // are. `now` is any steady clock.
@@ -26,7 +27,7 @@ class BufferEncoder {
   bool take_caps (GstClockTime now);
 
   const bool lossy_;
-  std::string caps_;
+  std::string caps_;  // encoded
   bool caps_pending_ = false, segment_pending_ = false, first_ = true;
   GstClockTime caps_sent_ = 0;
 };
@@ -45,6 +46,8 @@ class BufferDecoder {
   Result<std::optional<DecodedBuffer>> decode (P2pMessage *message);
 
  private:
+  // The caps that came in these bytes; null when they are those that came before.
+  Result<Ref<GstCaps>> take_caps (std::string bytes);
   Result<std::optional<DecodedBuffer>> add_part (const BufferAttributes &attributes,
                                                  Ref<GBytes> payload);
   Result<std::optional<DecodedBuffer>> finish (const BufferAttributes &attributes,
@@ -56,7 +59,7 @@ class BufferDecoder {
   std::uint64_t parts_bytes_ = 0;
   // Caps that came in a message of their own, for the next buffer.
   Ref<GstCaps> caps_;
-  std::string caps_text_;  // of the last caps, which a lossy channel repeats
+  std::string caps_bytes_;  // of the last caps, which a lossy channel repeats
   bool gap_ = false;
 };
 

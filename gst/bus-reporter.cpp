@@ -78,10 +78,12 @@ class BusReporter final : public LinkObserver {
         "authentication", P2P_TYPE_AUTHENTICATION, p2p_connection_get_authentication (connection),
         nullptr);
     if (state == P2P_CONNECTION_STATE_CONNECTED) add_path (fields, connection);
+    const UniqueStructure kept (gst_structure_copy (fields));
     GST_INFO_OBJECT (element.get (), "%" GST_PTR_FORMAT, static_cast<void *> (fields));
     gst_element_post_message (element.get (),
                               gst_message_new_element (GST_OBJECT (element.get ()), fields));
     g_object_notify (G_OBJECT (element.get ()), "connection-state");
+    warn_when_degraded (element.get (), state, kept.get ());
   }
 
   void link_failed (const Error &error, bool connected) override {
@@ -114,13 +116,44 @@ class BusReporter final : public LinkObserver {
     const auto stats = Ref<GVariant>::adopt (p2p_connection_get_stats (connection));
     GVariantDict path;
     g_variant_dict_init (&path, nullptr);
-    for (const char *name : {"path-kind", "local-candidate", "remote-candidate", "relayed"}) {
+    for (const char *name :
+         {"path-kind", "local-candidate", "remote-candidate", "relayed", "connect-took-ms"}) {
       const auto value =
           Ref<GVariant>::adopt (g_variant_lookup_value (stats.get (), name, nullptr));
       if (value) g_variant_dict_insert_value (&path, name, value.get ());
     }
     const auto dictionary = Ref<GVariant>::adopt (g_variant_ref_sink (g_variant_dict_end (&path)));
     add_fields (fields, dictionary.get ());
+    add_candidates (fields, "local-candidates", p2p_connection_dup_local_config (connection));
+    add_candidates (fields, "remote-candidates", p2p_connection_dup_remote_config (connection));
+  }
+
+  static void add_candidates (GstStructure *fields, const char *name, P2pNetworkConfig *raw) {
+    const auto config = Ref<P2pNetworkConfig>::adopt (raw);
+    if (!config) return;
+    GValue value = G_VALUE_INIT;
+    g_value_init (&value, G_TYPE_STRV);
+    g_value_take_boxed (&value, p2p_network_config_dup_candidates (config.get ()));
+    gst_structure_take_value (fields, name, &value);
+  }
+
+  // `fields`: what the message of the state says.
+  static void warn_when_degraded (GstElement *element, P2pConnectionState state,
+                                  const GstStructure *fields) {
+    const std::string peer = gst_structure_get_string (fields, "peer");
+    if (state == P2P_CONNECTION_STATE_BROKEN) {
+      const char *reason = gst_structure_get_string (fields, "reason");
+      post_warning (element, {P2P_ERROR_NOT_CONNECTED,
+                              "The connection to '" + peer + "' is broken and being restored" +
+                                  (reason ? std::string (": ") + reason : std::string ("."))});
+    }
+    gboolean relayed = FALSE;
+    P2pIceTransportPolicy policy = P2P_ICE_TRANSPORT_POLICY_ALL;
+    g_object_get (element, "ice-transport-policy", &policy, nullptr);
+    if (gst_structure_get_boolean (fields, "relayed", &relayed) && relayed &&
+        policy == P2P_ICE_TRANSPORT_POLICY_ALL)
+      post_warning (element, {P2P_ERROR_UNREACHABLE, "There is no direct way to '" + peer +
+                                                         "': the bytes go through a relay."});
   }
 
   GWeakRef element_;

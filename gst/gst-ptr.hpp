@@ -18,6 +18,11 @@ struct RefTraits<GstCaps> {
   static void unref (GstCaps *p) { gst_caps_unref (p); }
 };
 template <>
+struct RefTraits<P2pNetworkConfig> {
+  static P2pNetworkConfig *ref (P2pNetworkConfig *p) { return p2p_network_config_ref (p); }
+  static void unref (P2pNetworkConfig *p) { p2p_network_config_unref (p); }
+};
+template <>
 struct RefTraits<P2pMessage> {
   static P2pMessage *ref (P2pMessage *p) { return p2p_message_ref (p); }
   static void unref (P2pMessage *p) { p2p_message_unref (p); }

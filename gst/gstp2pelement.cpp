@@ -28,6 +28,7 @@ enum Property : guint {
   PROP_RELIABLE,
   PROP_ORDERED,
   PROP_MAX_PACKET_LIFETIME,
+  PROP_DRAIN_TIMEOUT,
 };
 
 constexpr auto kReadable = static_cast<GParamFlags> (G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);
@@ -165,6 +166,11 @@ install_sink (GObjectClass *klass) {
                          "For how long an unsent or lost buffer is worth sending, in ms; -1 for as "
                          "long as it takes. Anything else makes the channel unreliable",
                          -1, G_MAXINT, -1, kSettable));
+  add (PROP_DRAIN_TIMEOUT,
+       g_param_spec_uint ("drain-timeout", "Drain timeout",
+                          "For how long the peer may take nothing of what is left at the end of "
+                          "the stream, before the sink gives up with a warning, in ms",
+                          1, G_MAXINT, kDefaultDrainTimeoutMs, kSettable));
 }
 
 }  // namespace
@@ -253,6 +259,9 @@ ElementCore::set_property (guint id, const GValue *value, GParamSpec *pspec) {
     case PROP_MAX_PACKET_LIFETIME:
       s.max_packet_lifetime_ms = g_value_get_int (value);
       break;
+    case PROP_DRAIN_TIMEOUT:
+      s.drain_timeout_ms = g_value_get_uint (value);
+      break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (element_, id, pspec);
   }
@@ -321,6 +330,9 @@ ElementCore::get_property (guint id, GValue *value, GParamSpec *pspec) {
       break;
     case PROP_MAX_PACKET_LIFETIME:
       g_value_set_int (value, s.max_packet_lifetime_ms);
+      break;
+    case PROP_DRAIN_TIMEOUT:
+      g_value_set_uint (value, s.drain_timeout_ms);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (element_, id, pspec);

@@ -12,16 +12,21 @@
  * waits when it is playing. In a pipeline whose source is live, set `async=false`. It sends as soon
  * as it gets (`sync=false`).
  *
+ * What travels besides the buffers: changes of the caps, new segments as such, and EOS. Tags, gap
+ * events, the table of contents, custom events, metadata of buffers, and events and queries that
+ * go upstream stay in their pipeline; a muxer before the sink carries tags. The caps must be of
+ * plain values, in system memory.
+ *
  * With `wait-for-connection=false` buffers are dropped, and counted in `stats`, while there is no
  * connection. At EOS the sink waits until the peer has taken everything, and gives up with a
- * warning when the peer has taken nothing for ten seconds. A peer that leaves before ends the
+ * warning when the peer has taken nothing for `drain-timeout`. A peer that leaves before ends the
  * stream: EOS, with a warning.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 filesrc location=in ! p2psink peer=bob
- * gst-launch-1.0 videotestsrc is-live=true ! x264enc tune=zerolatency ! p2psink peer=bob
- * async=false gst-launch-1.0 filesrc location=in ! p2psink uri="p2p://HOST/bob?id=alice" secret=S
+ * gst-launch-1.0 videotestsrc is-live=true ! x264enc ! p2psink peer=bob async=false
+ * gst-launch-1.0 filesrc location=in ! p2psink uri="p2p://HOST/bob?id=alice" secret=S
  * ]|
  *
  * Since: 1.0
@@ -47,6 +52,7 @@ struct Private {
   p2p::ElementCore core;
   // Streaming thread only; made anew at each start.
   std::unique_ptr<p2p::BufferEncoder> encoder;
+  bool told_peer_left = false;
 };
 
 GstStaticPadTemplate sink_template =
@@ -103,6 +109,7 @@ gst_p2p_sink_add_turn_server (GstP2pSink *self, const char *uri) {
 static gboolean
 gst_p2p_sink_start (GstBaseSink *base) {
   Private &priv = priv_of (base);
+  priv.told_peer_left = false;
   priv.encoder = std::make_unique<p2p::BufferEncoder> (!priv.core.settings ().lossless ());
   return priv.core.start ();
 }
@@ -135,7 +142,11 @@ gst_p2p_sink_set_caps (GstBaseSink *base, GstCaps *caps) {
                        ("caps %" GST_PTR_FORMAT, static_cast<void *> (caps)));
     return FALSE;
   }
-  priv_of (base).encoder->set_caps (caps);
+  if (const p2p::Status error = priv_of (base).encoder->set_caps (caps)) {
+    GST_ELEMENT_ERROR (base, STREAM, FORMAT, ("%s", error->message.c_str ()),
+                       ("caps %" GST_PTR_FORMAT, static_cast<void *> (caps)));
+    return FALSE;
+  }
   return TRUE;
 }
 
@@ -148,8 +159,10 @@ after_interrupt (GstBaseSink *base) {
 
 static GstFlowReturn
 peer_left (GstBaseSink *base) {
-  GST_ELEMENT_WARNING (base, RESOURCE, WRITE,
-                       ("The peer closed the connection before it had everything."), (nullptr));
+  // The EOS that comes of it finds the same.
+  if (!std::exchange (priv_of (base).told_peer_left, true))
+    GST_ELEMENT_WARNING (base, RESOURCE, WRITE,
+                         ("The peer closed the connection before it had everything."), (nullptr));
   return GST_FLOW_EOS;
 }
 
@@ -259,7 +272,8 @@ drain (GstBaseSink *base) {
       case p2p::Link::Wait::stalled:
         GST_ELEMENT_WARNING (
             base, RESOURCE, WRITE,
-            ("The peer has taken nothing for ten seconds; the end of the stream may not arrive."),
+            ("The peer has taken nothing for %u ms; the end of the stream may not arrive.",
+             priv.core.settings ().drain_timeout_ms),
             (nullptr));
         return true;
       case p2p::Link::Wait::interrupted:

@@ -16,16 +16,18 @@
  * an error.
  *
  * Messages on the bus: an element message `p2p-connection-state` at each change, with the fields
- * `state`, `reason`, `peer`, `authentication`, and once connected `path-kind`, `local-candidate`,
- * `remote-candidate` and `relayed`; a warning when nothing but the rendezvous server vouches for
- * the peer (an info, when the peers meet on a socket of this machine), and when the meeting point
- * cannot be reached, which is tried again.
+ * `state`, `reason`, `peer`, `authentication`, and once connected `path-kind`, `local-candidate`
+ * and `remote-candidate` (the pair in use), `relayed`, `connect-took-ms`, and all that both sides
+ * offered as `local-candidates` and `remote-candidates`. A warning when nothing but the rendezvous
+ * server vouches for the peer (an info, when the peers meet on a socket of this machine), when the
+ * connection is broken and being restored, when it takes a relay that nobody asked for, and when
+ * the meeting point cannot be reached, which is tried again.
  *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 p2psrc id=bob ! filesink location=out
- * gst-launch-1.0 p2psrc id=bob peer=alice rendezvous=ws://HOST:7480 secret=S ! decodebin !
- * autovideosink gst-launch-1.0 p2psrc uri="p2p:///alice?id=bob" ! fakesink dump=true
+ * gst-launch-1.0 p2psrc id=bob secret=S rendezvous=ws://HOST ! decodebin ! autovideosink
+ * gst-launch-1.0 p2psrc uri="p2p:///alice?id=bob" ! fakesink dump=true
  * ]|
  *
  * Since: 1.0

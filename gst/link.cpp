@@ -1,5 +1,6 @@
 #include "link.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace p2p {
@@ -11,7 +12,6 @@ using std::chrono::milliseconds;
 // itself that we are gone.
 constexpr milliseconds kMaxCloseWait (500);
 constexpr milliseconds kFlushLook (250);  // how often the flush looks for progress
-constexpr milliseconds kMaxFlushStall (10000);
 
 // Told to wait_closed() by the last CloseToken that goes.
 struct Closing {
@@ -253,17 +253,18 @@ Link::wait_flushed (GCancellable *cancellable) {
         new Shared (task));
   });
 
+  const milliseconds max_stall (settings_.drain_timeout_ms);
+  const milliseconds look = std::min (kFlushLook, max_stall);
   guint64 waiting = queued_bytes (channel.get ());
   milliseconds stalled (0);
   Lock lock (mutex_);
   while (!task->done) {
-    if (failure_ || closed_ || g_cancellable_is_cancelled (cancellable) ||
-        stalled >= kMaxFlushStall)
+    if (failure_ || closed_ || g_cancellable_is_cancelled (cancellable) || stalled >= max_stall)
       break;
-    if (changed_.wait_for (lock, kFlushLook) == std::cv_status::no_timeout) continue;
+    if (changed_.wait_for (lock, look) == std::cv_status::no_timeout) continue;
     lock.unlock ();
     const guint64 now = queued_bytes (channel.get ());
-    stalled = now == waiting ? stalled + kFlushLook : milliseconds (0);
+    stalled = now == waiting ? stalled + look : milliseconds (0);
     waiting = now;
     lock.lock ();
   }

@@ -15,6 +15,7 @@ struct UriUnref {
 using UniqueUri = std::unique_ptr<GUri, UriUnref>;
 
 constexpr std::array kSettings = {"channel",
+                                  "drain-timeout",
                                   "id",
                                   "ice-transport-policy",
                                   "identity",

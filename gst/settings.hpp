@@ -14,6 +14,7 @@
 namespace p2p {
 
 constexpr std::uint64_t kDefaultQueueBytes = 16 * 1024 * 1024;
+constexpr guint kDefaultDrainTimeoutMs = 10000;
 
 struct ElementSettings {
   std::string id;    // empty: a random one
@@ -29,6 +30,7 @@ struct ElementSettings {
   // p2psink only.
   bool wait_for_connection = true, reliable = true, ordered = true;
   int max_packet_lifetime_ms = -1;
+  guint drain_timeout_ms = kDefaultDrainTimeoutMs;
 
   // A buffer arrives exactly once and in its place.
   bool lossless () const { return reliable && max_packet_lifetime_ms < 0 && ordered; }

@@ -20,7 +20,8 @@ ELEMENT_PROPERTIES = [
     "stun-server", "turn-server", "ice-transport-policy", "agent", "connection-state", "stats",
     "max-queue-bytes",
 ]
-SINK_PROPERTIES = ["wait-for-connection", "reliable", "ordered", "max-packet-lifetime"]
+SINK_PROPERTIES = ["wait-for-connection", "reliable", "ordered", "max-packet-lifetime",
+                   "drain-timeout"]
 SOURCE_PROPERTIES = ["caps"]
 
 
@@ -106,7 +107,7 @@ def check_plugin(stage):
         raise Broken(f"gst-inspect-1.0 found another plugin than {plugin}:\n{about}")
     for element, own in (("p2psrc", SOURCE_PROPERTIES), ("p2psink", SINK_PROPERTIES)):
         about = run("gst-inspect-1.0", element, env=stage.env, answer=True)
-        names = set(re.findall(r"^  ([a-z][a-z0-9-]*) +: ", about, re.MULTILINE))
+        names = set(re.findall(r"^  ([a-z][a-z0-9-]*) *: ", about, re.MULTILINE))
         missing = [name for name in ELEMENT_PROPERTIES + own if name not in names]
         if missing:
             raise Broken(f"{element} lacks the properties {', '.join(missing)}")

@@ -50,8 +50,8 @@ TEST_P (Element, HasEveryPropertyWithABlurb) {
                                     "peer-fingerprint",
                                     "max-queue-bytes"};
   if (is_sink ())
-    names.insert (names.end (),
-                  {"wait-for-connection", "reliable", "ordered", "max-packet-lifetime"});
+    names.insert (names.end (), {"wait-for-connection", "reliable", "ordered",
+                                 "max-packet-lifetime", "drain-timeout"});
   else
     names.push_back ("caps");
   for (const std::string &name : names) {
