@@ -1,6 +1,8 @@
 // One NiceAgent: one generation of candidates, checks and a selected pair (RFC 8445). Owned and
 // called on the core thread; libnice's timers run on the ICE thread, its datagrams arrive on core.
 #pragma once
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,6 +35,7 @@ struct IcePair {
   std::string local, remote;            // for people: "srflx 203.0.113.1:4711/udp"
   std::string local_type, remote_type;  // host, srflx, prflx, relay
   bool relayed = false, tcp = false;
+  sockaddr_storage remote_address{};
 };
 
 // Goes forward only; from failed back to connected or ready when the peer is heard again.

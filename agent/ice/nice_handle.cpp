@@ -91,6 +91,8 @@ on_selected (NiceAgent *agent, guint, guint, NiceCandidate *local, NiceCandidate
   pair.relayed =
       local->type == NICE_CANDIDATE_TYPE_RELAYED || remote->type == NICE_CANDIDATE_TYPE_RELAYED;
   pair.tcp = local->transport != NICE_CANDIDATE_TRANSPORT_UDP;
+  nice_address_copy_to_sockaddr (&remote->addr,
+                                 reinterpret_cast<sockaddr *> (&pair.remote_address));
   tell (data, [pair] (NiceEvents &to) { to.nice_selected (pair); });
 }
 

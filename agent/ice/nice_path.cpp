@@ -13,6 +13,7 @@ namespace p2p {
 namespace {
 
 constexpr std::size_t kMaxBurstDatagrams = 64;  // one system call of libnice's
+constexpr std::size_t kMaxTrainBytes = 65507;   // UDP_SEGMENT takes no more than IPv4's UDP does
 // Where no descriptor tells when there is room again (relays, TCP), it is tried after this time: at
 // 200 KB of socket buffer that is no limit below 300 Mbit/s.
 constexpr TimeUs kRetryAfter = 5 * kMillisecond;
@@ -58,15 +59,43 @@ NicePath::pair_selected (const IcePair &pair) {
       !pair_ || pair_->local_sdp != pair.local_sdp || pair_->remote_sdp != pair.remote_sdp;
   pair_ = pair;
   if (!news) return;
+  fast_.reset ();
   const auto socket =
       Ref<GSocket>::adopt (nice_agent_get_selected_socket (agent_, stream_, kNiceComponent));
   if (socket) forbid_fragments (socket.get ());
+  if (socket) open_fast_lane (pair, socket.get ());
   // The socket that was waited for may never be writable again.
   if (blocked_ || !rest_.empty ()) {
     writable_source_.reset ();
     writable_timer_->arm (scheduler_.now ());
   }
   if (receiver_) receiver_->path_changed (*this);
+}
+
+void
+NicePath::open_fast_lane (const IcePair &pair, GSocket *socket) {
+  if (pair.tcp || pair.local_type == "relay") return;
+  bool enabled = true;
+  const FastUdpAbilities wanted = fast_udp_abilities_from_environment (&enabled);
+  if (enabled) fast_ = FastUdp::open (socket, pair.remote_address, wanted, context_, *this);
+}
+
+void
+NicePath::fast_received (ByteView datagram) {
+  if (receiver_)
+    receiver_->path_received (*this, datagram);
+  else
+    ++dropped_received_;
+}
+
+void
+NicePath::fast_batch_done () {
+  if (receiver_) receiver_->path_batch_done (*this);
+}
+
+void
+NicePath::fast_writable () {
+  if (std::exchange (blocked_, false) && receiver_) receiver_->path_writable (*this);
 }
 
 void
@@ -122,6 +151,12 @@ NicePath::send (ByteView burst, std::size_t segment_bytes) {
   if (!rest_.empty () || blocked_) {
     blocked_ = true;
     return Sent::would_block;
+  }
+  if (fast_) {
+    const Sent sent = fast_->send (burst, segment_bytes);
+    if (sent == Sent::failed) ++failed_bursts_;
+    blocked_ = sent == Sent::would_block;
+    return sent;
   }
   const Pushed pushed = push (burst, segment_bytes);
   if (pushed.outcome != Sent::would_block) return pushed.outcome;
@@ -209,7 +244,7 @@ NicePath::max_datagram_bytes () const {
 
 std::size_t
 NicePath::max_burst_bytes () const {
-  return kMaxBurstDatagrams * max_datagram_bytes ();
+  return std::min (kMaxBurstDatagrams * max_datagram_bytes (), kMaxTrainBytes);
 }
 
 PathInfo
@@ -220,6 +255,7 @@ NicePath::info () const {
     info.local = pair_->local;
     info.remote = pair_->remote;
     info.relayed = pair_->relayed;
+    info.engine = fast_ ? fast_->describe () : "libnice";
   }
   return info;
 }

@@ -20,6 +20,7 @@ struct PathInfo {
   std::string local;   // candidate type and address, for people: "host 10.0.0.2:4711/udp"
   std::string remote;  // the same for the far end
   bool relayed = false;
+  std::string engine;  // how datagrams are moved: "segmentation, coalescing, own socket"
 };
 
 class Path {

@@ -1,0 +1,342 @@
+#include "ice/fast_udp.hpp"
+
+#include <glib-unix.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+#include "ice/steering.hpp"
+
+// Older libc headers lack them; the numbers are the kernel's ABI.
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+namespace p2p {
+
+namespace {
+
+constexpr std::size_t kMaxSegments = 64;    // UDP_MAX_SEGMENTS of Linux
+constexpr std::size_t kTrainBytes = 65535;  // the longest thing that one receive gives
+constexpr std::size_t kTrainsPerRound = 16;
+constexpr unsigned kRoundsPerTurn = 4;               // then the loop's other sources have theirs
+constexpr int kSocketBufferBytes = 4 * 1024 * 1024;  // as far as net.core.rmem_max allows
+constexpr std::uint32_t kMagicCookie = 0x2112a442;   // RFC 8489 section 5
+
+// One for the core thread: every lane empties it before the next one is asked.
+struct ReceiveRing {
+  std::array<std::array<std::uint8_t, kTrainBytes>, kTrainsPerRound> trains;
+  std::array<std::array<std::uint8_t, 64>, kTrainsPerRound> controls;
+  std::array<sockaddr_storage, kTrainsPerRound> sources;
+  std::array<iovec, kTrainsPerRound> vectors;
+  std::array<mmsghdr, kTrainsPerRound> messages;
+
+  void prepare () {
+    for (std::size_t i = 0; i < kTrainsPerRound; ++i) {
+      vectors[i] = {trains[i].data (), trains[i].size ()};
+      messages[i] = {};
+      messages[i].msg_hdr.msg_name = &sources[i];
+      messages[i].msg_hdr.msg_namelen = sizeof sources[i];
+      messages[i].msg_hdr.msg_iov = &vectors[i];
+      messages[i].msg_hdr.msg_iovlen = 1;
+      messages[i].msg_hdr.msg_control = controls[i].data ();
+      messages[i].msg_hdr.msg_controllen = controls[i].size ();
+    }
+  }
+};
+
+ReceiveRing &
+receive_ring () {
+  static thread_local const auto ring = std::make_unique<ReceiveRing> ();
+  return *ring;
+}
+
+void
+set_option (int fd, int level, int name, int value) {
+  // Best effort: each of these only makes things faster.
+  if (setsockopt (fd, level, name, &value, sizeof value) < 0)
+    g_debug ("fast path: option %d/%d is refused: %s", level, name, g_strerror (errno));
+}
+
+bool
+same_source (const sockaddr_storage &a, const sockaddr_storage &b) {
+  if (a.ss_family != b.ss_family) return false;
+  if (a.ss_family == AF_INET6) {
+    const auto &one = reinterpret_cast<const sockaddr_in6 &> (a);
+    const auto &other = reinterpret_cast<const sockaddr_in6 &> (b);
+    return one.sin6_port == other.sin6_port &&
+           std::memcmp (&one.sin6_addr, &other.sin6_addr, sizeof one.sin6_addr) == 0;
+  }
+  const auto &one = reinterpret_cast<const sockaddr_in &> (a);
+  const auto &other = reinterpret_cast<const sockaddr_in &> (b);
+  return one.sin_port == other.sin_port && one.sin_addr.s_addr == other.sin_addr.s_addr;
+}
+
+bool
+is_stun (ByteView datagram) {
+  if (datagram.size < 20 || datagram[0] >= 4) return false;
+  std::uint32_t cookie;
+  std::memcpy (&cookie, datagram.data + 4, sizeof cookie);
+  return ntohl (cookie) == kMagicCookie;
+}
+
+std::size_t
+segment_bytes_of (msghdr &message) {
+  for (cmsghdr *part = CMSG_FIRSTHDR (&message); part; part = CMSG_NXTHDR (&message, part))
+    if (part->cmsg_level == SOL_UDP && part->cmsg_type == UDP_GRO) {
+      int bytes = 0;
+      std::memcpy (&bytes, CMSG_DATA (part), sizeof bytes);
+      return bytes > 0 ? static_cast<std::size_t> (bytes) : 0;
+    }
+  return 0;
+}
+
+}  // namespace
+
+FastUdpAbilities
+fast_udp_abilities_from_environment (bool *enabled) {
+  FastUdpAbilities abilities;
+  const char *text = g_getenv ("P2P_FAST_UDP");
+  const std::string list = text ? text : "";
+  *enabled = list != "off";
+  const auto has = [&] (const char *word) { return list.find (word) != std::string::npos; };
+  abilities.steered = !has ("no-steering");
+  abilities.segmented = !has ("no-segmentation");
+  abilities.coalesced = !has ("no-coalescing");
+  return abilities;
+}
+
+FastUdp::FastUdp (GSocket *socket, const sockaddr_storage &remote, GMainContext *context,
+                  Receiver &receiver)
+    : socket_ (Ref<GSocket>::share (socket)),
+      remote_ (remote),
+      remote_bytes_ (remote.ss_family == AF_INET6 ? sizeof (sockaddr_in6) : sizeof (sockaddr_in)),
+      context_ (context),
+      receiver_ (receiver) {}
+
+FastUdp::~FastUdp () {
+  *alive_ = false;
+  readable_.reset ();
+  writable_.reset ();
+  if (own_fd_ >= 0) close (own_fd_);
+}
+
+std::unique_ptr<FastUdp>
+FastUdp::open (GSocket *socket, const sockaddr_storage &remote, const FastUdpAbilities &wanted,
+               GMainContext *context, Receiver &receiver) {
+  const GSocketFamily family = g_socket_get_family (socket);
+  if ((remote.ss_family == AF_INET6) != (family == G_SOCKET_FAMILY_IPV6)) return nullptr;
+  auto lane = std::make_unique<FastUdp> (socket, remote, context, receiver);
+  lane->abilities_ = wanted;
+  const int fd = g_socket_get_fd (socket);
+  set_option (fd, SOL_SOCKET, SO_SNDBUF, kSocketBufferBytes);
+  set_option (fd, SOL_SOCKET, SO_RCVBUF, kSocketBufferBytes);
+  lane->abilities_.steered = wanted.steered && lane->open_own_socket (wanted);
+  if (!lane->abilities_.steered) lane->abilities_.coalesced = false;
+  g_debug ("fast path: %s", lane->describe ().c_str ());
+  return lane;
+}
+
+bool
+FastUdp::open_own_socket (const FastUdpAbilities &wanted) {
+  const int nice_fd = g_socket_get_fd (socket_.get ());
+  sockaddr_storage local{};
+  socklen_t local_bytes = sizeof local;
+  if (getsockname (nice_fd, reinterpret_cast<sockaddr *> (&local), &local_bytes) < 0) return false;
+  const int fd = socket (remote_.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return false;
+  own_fd_ = fd;
+  const auto give_up = [&] (const char *what) {
+    g_debug ("fast path: no socket of its own, %s: %s", what, g_strerror (errno));
+    close (std::exchange (own_fd_, -1));
+    return false;
+  };
+  const int on = 1;
+  // libnice has bound its socket without these; set afterwards they let a second one join.
+  if (setsockopt (nice_fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ||
+      setsockopt (fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+    return give_up ("SO_REUSEPORT is refused");
+  if (remote_.ss_family == AF_INET6) setsockopt (fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  if (bind (fd, reinterpret_cast<const sockaddr *> (&local), local_bytes) < 0)
+    return give_up ("its address cannot be bound twice");
+  std::vector<sock_filter> program = steering_program (remote_);
+  const sock_fprog filter = {static_cast<unsigned short> (program.size ()), program.data ()};
+  if (setsockopt (fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) < 0)
+    return give_up ("the kernel does not steer");
+
+  set_option (fd, SOL_SOCKET, SO_SNDBUF, kSocketBufferBytes);
+  set_option (fd, SOL_SOCKET, SO_RCVBUF, kSocketBufferBytes);
+  // The kernel glues a STUN message to a train before it, unless they differ in their DF bit: data
+  // is never fragmented (QUIC probes the size, RFC 9000 section 14), STUN may be.
+  if (remote_.ss_family == AF_INET6) {
+    set_option (fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+  } else {
+    set_option (fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    set_option (nice_fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT);
+  }
+  if (wanted.coalesced) {
+    // On both: which socket's flag counts is decided by a hash, before the program runs.
+    abilities_.coalesced = setsockopt (fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0 &&
+                           setsockopt (nice_fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
+  }
+  readable_.reset (g_unix_fd_source_new (fd, G_IO_IN));
+  const GUnixFDSourceFunc ready = [] (gint, GIOCondition, gpointer data) -> gboolean {
+    static_cast<FastUdp *> (data)->on_readable ();
+    return G_SOURCE_CONTINUE;
+  };
+  // The source is a member, and it and this object belong to one thread.
+  g_source_set_callback (readable_.get (), G_SOURCE_FUNC (ready), this, nullptr);
+  g_source_set_static_name (readable_.get (), "p2p fast path");
+  g_source_set_can_recurse (readable_.get (), TRUE);  // saves two wake-ups of the loop per dispatch
+  g_source_attach (readable_.get (), context_);
+  return true;
+}
+
+std::string
+FastUdp::describe () const {
+  std::string text = abilities_.segmented ? "segmentation" : "single datagrams";
+  text += abilities_.coalesced ? ", coalescing" : "";
+  text += abilities_.steered ? ", own socket" : ", libnice's socket";
+  return text;
+}
+
+Path::Sent
+FastUdp::send (ByteView burst, std::size_t segment_bytes) {
+  if (writable_) return Path::Sent::would_block;
+  if (abilities_.segmented && burst.size > segment_bytes && sent_already_bytes_ == 0)
+    return send_train (burst, segment_bytes);
+  return send_singly (burst, segment_bytes);
+}
+
+Path::Sent
+FastUdp::send_train (ByteView burst, std::size_t segment_bytes) {
+  iovec vector = {const_cast<std::uint8_t *> (burst.data), burst.size};
+  alignas (cmsghdr) std::array<std::uint8_t, CMSG_SPACE (sizeof (std::uint16_t))> control{};
+  msghdr message{};
+  message.msg_name = const_cast<sockaddr_storage *> (&remote_);
+  message.msg_namelen = remote_bytes_;
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data ();
+  message.msg_controllen = control.size ();
+  cmsghdr *part = CMSG_FIRSTHDR (&message);
+  part->cmsg_level = SOL_UDP;
+  part->cmsg_type = UDP_SEGMENT;
+  part->cmsg_len = CMSG_LEN (sizeof (std::uint16_t));
+  const auto segment = static_cast<std::uint16_t> (segment_bytes);
+  std::memcpy (CMSG_DATA (part), &segment, sizeof segment);
+  if (sendmsg (sending_fd (), &message, MSG_DONTWAIT) >= 0) return Path::Sent::all;
+  if (errno == EINVAL || errno == EIO || errno == EMSGSIZE || errno == EOPNOTSUPP) {
+    // Either segmentation does not work here, or the datagrams are too long for the way: one by one
+    // both pass or fail for themselves, and only the first is remembered.
+    const Path::Sent sent = send_singly (burst, segment_bytes);
+    if (sent == Path::Sent::all) {
+      abilities_.segmented = false;
+      g_debug ("fast path: without segmentation from now on");
+    }
+    return sent;
+  }
+  return judge (errno);
+}
+
+Path::Sent
+FastUdp::send_singly (ByteView burst, std::size_t segment_bytes) {
+  std::array<iovec, kMaxSegments> vectors;
+  std::array<mmsghdr, kMaxSegments> messages;
+  std::size_t at = std::min (std::exchange (sent_already_bytes_, 0), burst.size);
+  while (at < burst.size) {
+    unsigned count = 0;
+    for (std::size_t next = at; next < burst.size && count < kMaxSegments; ++count) {
+      const ByteView one = burst.sub (next, segment_bytes);
+      vectors[count] = {const_cast<std::uint8_t *> (one.data), one.size};
+      messages[count] = {};
+      messages[count].msg_hdr.msg_name = const_cast<sockaddr_storage *> (&remote_);
+      messages[count].msg_hdr.msg_namelen = remote_bytes_;
+      messages[count].msg_hdr.msg_iov = &vectors[count];
+      messages[count].msg_hdr.msg_iovlen = 1;
+      next += one.size;
+    }
+    const int sent = sendmmsg (sending_fd (), messages.data (), count, MSG_DONTWAIT);
+    if (sent <= 0) {
+      const Path::Sent verdict = judge (errno);
+      // The caller brings the whole burst again; its head has left.
+      if (verdict == Path::Sent::would_block) sent_already_bytes_ = at;
+      return verdict;
+    }
+    for (int i = 0; i < sent; ++i) at += vectors[static_cast<std::size_t> (i)].iov_len;
+  }
+  return Path::Sent::all;
+}
+
+// What a failed send means. A datagram that cannot leave is lost, as on a wire: QUIC sends its
+// bytes again, and finds a smaller size where that is the reason (EMSGSIZE).
+Path::Sent
+FastUdp::judge (int error) {
+  if (error != EAGAIN && error != EWOULDBLOCK && error != ENOBUFS) return Path::Sent::failed;
+  watch_writable ();
+  return Path::Sent::would_block;
+}
+
+void
+FastUdp::watch_writable () {
+  writable_.reset (g_unix_fd_source_new (sending_fd (), G_IO_OUT));
+  const GUnixFDSourceFunc ready = [] (gint, GIOCondition, gpointer data) -> gboolean {
+    auto *self = static_cast<FastUdp *> (data);
+    self->writable_.reset ();
+    self->receiver_.fast_writable ();
+    return G_SOURCE_REMOVE;
+  };
+  g_source_set_callback (writable_.get (), G_SOURCE_FUNC (ready), this, nullptr);
+  g_source_set_static_name (writable_.get (), "p2p fast path writable");
+  g_source_attach (writable_.get (), context_);
+}
+
+void
+FastUdp::on_readable () {
+  // A receiver may end this lane from inside of a call.
+  const auto alive = alive_;
+  ReceiveRing &ring = receive_ring ();
+  for (unsigned round = 0; round < kRoundsPerTurn; ++round) {
+    ring.prepare ();
+    const int count =
+        recvmmsg (own_fd_, ring.messages.data (), kTrainsPerRound, MSG_DONTWAIT, nullptr);
+    if (count <= 0) return;
+    for (std::size_t i = 0; i < static_cast<std::size_t> (count); ++i) {
+      // Between bind and the steering program others may have got in.
+      if (!same_source (ring.sources[i], remote_)) {
+        ++stray_;
+        continue;
+      }
+      deliver ({ring.trains[i].data (), ring.messages[i].msg_len},
+               segment_bytes_of (ring.messages[i].msg_hdr));
+      if (!*alive) return;
+    }
+    receiver_.fast_batch_done ();
+    if (!*alive || static_cast<std::size_t> (count) < kTrainsPerRound) return;
+  }
+}
+
+void
+FastUdp::deliver (ByteView train, std::size_t segment_bytes) {
+  const auto alive = alive_;
+  if (segment_bytes == 0) segment_bytes = train.size;
+  for (std::size_t at = 0; at < train.size; at += segment_bytes) {
+    const ByteView datagram = train.sub (at, segment_bytes);
+    if (is_stun (datagram)) {
+      ++stun_;  // libnice sends it again
+      continue;
+    }
+    receiver_.fast_received (datagram);
+    if (!*alive) return;
+  }
+}
+
+}  // namespace p2p

@@ -1,0 +1,85 @@
+// The fast lane of a direct UDP pair: a second socket on the address and port of libnice's, which
+// sends trains of datagrams in one system call (UDP_SEGMENT) and receives them the same way
+// (UDP_GRO). The kernel steers between the two sockets. Each ability is tried when it is needed and
+// given up alone:
+//   steered    datagrams of the remote arrive here; else libnice hands them over, and sends go out
+//   on
+//              libnice's socket
+//   segmented  one call for a train; else one sendmmsg() for it
+//   coalesced  trains arrive in one piece; else one by one
+// Core thread only.
+#pragma once
+#include <gio/gio.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/ptr.hpp"
+#include "path/path.hpp"
+
+namespace p2p {
+
+struct FastUdpAbilities {
+  bool steered = true, segmented = true, coalesced = true;
+};
+
+// Which of them may be used, from P2P_FAST_UDP: "off", or a list of "no-steering",
+// "no-segmentation", "no-coalescing". `off` answers through `enabled`.
+FastUdpAbilities fast_udp_abilities_from_environment (bool *enabled);
+
+class FastUdp {
+ public:
+  class Receiver {
+   public:
+    virtual ~Receiver () = default;
+    virtual void fast_received (ByteView datagram) = 0;
+    virtual void fast_batch_done () = 0;
+    virtual void fast_writable () = 0;
+  };
+
+  // `socket`: libnice's, bound to one address. Null when not even sending works, for instance
+  // because the socket's address is of another family than the remote's.
+  static std::unique_ptr<FastUdp> open (GSocket *socket, const sockaddr_storage &remote,
+                                        const FastUdpAbilities &wanted, GMainContext *context,
+                                        Receiver &receiver);
+  FastUdp (GSocket *socket, const sockaddr_storage &remote, GMainContext *context,
+           Receiver &receiver);  // for open() alone
+  ~FastUdp ();
+  FastUdp (const FastUdp &) = delete;
+  FastUdp &operator= (const FastUdp &) = delete;
+
+  // As Path::send().
+  Path::Sent send (ByteView burst, std::size_t segment_bytes);
+  const FastUdpAbilities &abilities () const { return abilities_; }
+  std::string describe () const;  // "segmentation, coalescing, own socket"
+
+  std::uint64_t stray_datagrams () const { return stray_; }  // of others than the remote
+  std::uint64_t swallowed_stun () const { return stun_; }    // glued to a train by the kernel
+
+ private:
+  bool open_own_socket (const FastUdpAbilities &wanted);
+  int sending_fd () const { return own_fd_ >= 0 ? own_fd_ : g_socket_get_fd (socket_.get ()); }
+  Path::Sent send_train (ByteView burst, std::size_t segment_bytes);
+  Path::Sent send_singly (ByteView burst, std::size_t segment_bytes);
+  Path::Sent judge (int error);
+  void watch_writable ();
+  void on_readable ();
+  void deliver (ByteView train, std::size_t segment_bytes);
+
+  const Ref<GSocket> socket_;
+  const sockaddr_storage remote_;
+  const socklen_t remote_bytes_;
+  GMainContext *const context_;
+  Receiver &receiver_;
+  FastUdpAbilities abilities_;
+  int own_fd_ = -1;
+  UniqueSource readable_, writable_;
+  std::uint64_t stray_ = 0, stun_ = 0;
+  // Of a train sent one by one: how much of the burst that is coming again has left already.
+  std::size_t sent_already_bytes_ = 0;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool> (true);
+};
+
+}  // namespace p2p
