@@ -79,9 +79,9 @@ Attempt::start (const NetworkConfig &remote, bool client) {
     if (remote.ufrag.empty ()) {
       race_.way_failed (*ice_way_, {P2P_ERROR_UNREACHABLE, "The peer does not use ICE."});
     } else {
-      if (const Status bad = ice_->set_remote_credentials ({remote.ufrag, remote.pwd})) return bad;
+      if (Status bad = ice_->set_remote_credentials ({remote.ufrag, remote.pwd})) return bad;
       for (const std::string &candidate : remote.candidates)
-        if (const Status bad = ice_->add_remote_candidate (candidate)) return bad;
+        if (Status bad = ice_->add_remote_candidate (candidate)) return bad;
       if (remote.complete) ice_->remote_gathering_done ();
     }
   }

@@ -453,7 +453,7 @@ std::shared_ptr<ChannelPump>
 Connection::add_pump (const std::shared_ptr<ChannelPort> &port, bool by_peer) {
   for (const Entry &entry : entries_)
     if (entry.pump->port () == port) return entry.pump;
-  const auto pump = std::make_shared<ChannelPump> (port);
+  auto pump = std::make_shared<ChannelPump> (port);
   pump->start ();
   entries_.push_back ({pump, nullptr, by_peer});
   return pump;

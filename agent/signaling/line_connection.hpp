@@ -30,6 +30,7 @@ class LineConnection {
   // False when the queue is full: nothing was queued.
   bool send_line (const std::string &line);
   void flush ();  // writes what the socket takes at once; for the last words before the end
+  void read_now () { on_readable (); }  // hands over what has come already
   GSocket *socket () const { return socket_.get (); }
 
  private:

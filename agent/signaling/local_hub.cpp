@@ -68,12 +68,24 @@ LocalHub::LocalHub (std::string socket_path, std::unique_ptr<HostLock> lock, Ref
 }
 
 LocalHub::~LocalHub () {
+  hand_on ();
   hubs ().erase (path_);
   // In this order: who finds the lock free must not find the socket of a host that is going.
   accept_source_.reset ();
   unlink (path_.c_str ());
   g_socket_close (listener_.get (), nullptr);
   lock_.reset ();
+}
+
+// What was said before the host goes is still told: the last words of its own process among it,
+// which may end as soon as this returns.
+void
+LocalHub::hand_on () {
+  std::vector<Broker::ClientId> ids;
+  for (const auto &[id, connection] : connections_) ids.push_back (id);
+  for (const Broker::ClientId id : ids)
+    if (const auto it = connections_.find (id); it != connections_.end ()) it->second->read_now ();
+  for (const auto &[id, connection] : connections_) connection->flush ();
 }
 
 void

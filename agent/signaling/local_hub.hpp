@@ -28,6 +28,7 @@ class LocalHub final : private Broker::FrontEnd, private LineConnection::Observe
             Scheduler &scheduler);
   void on_connection ();
   void drop_overflowing ();
+  void hand_on ();
   Broker::ClientId client_of (const LineConnection &connection) const;
 
   void broker_send (Broker::ClientId client, const std::string &frame) override;

@@ -1,5 +1,6 @@
 // A process with one signaling client, for tests: signaling-helper URI ID [CA-FILE]. Takes
-// "ask PEER", "unask PEER" and "send PEER TEXT" on stdin until its end, and prints what happens.
+// "ask PEER", "unask PEER" and "send PEER TEXT" on stdin until its end, and prints what happens;
+// "last PEER TEXT" sends and ends in the same moment.
 #include <unistd.h>
 
 #include <iostream>
@@ -56,8 +57,9 @@ main (int argc, char **argv) {
       if (command == "ask") signaling->ask (peer);
       if (command == "unask") signaling->unask (peer);
       if (command == "stun") Printer::say ("stun " + signaling->stun_server ());
-      if (command != "send") return;
+      if (command != "send" && command != "last") return;
       if (const Status failed = signaling->send (peer, text)) Printer::say ("!" + failed->message);
+      if (command == "last") signaling.reset ();
     });
   }
   core_loop ().run_sync ([&] { signaling.reset (); });

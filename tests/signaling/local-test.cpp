@@ -81,6 +81,21 @@ TEST_F (LocalTest, TwoProcessesExchangeMessages) {
   alice->expect ("-bob");
 }
 
+TEST_F (LocalTest, TheLastWordsOfTheHostArrive) {
+  auto alice = helper ("alice");
+  alice->expect ("registered");
+  ASSERT_EQ (host (), alice->pid ());
+  auto bob = helper ("bob");
+  alice->say ("ask bob");
+  bob->say ("ask alice");
+  alice->expect ("+bob");
+  bob->expect ("+alice");
+  alice->say ("last bob farewell");
+  EXPECT_EQ (alice->end (0), 0);
+  EXPECT_EQ (bob->expect ("alice"), "alice: farewell");
+  bob->expect ("registered");  // it hosts now
+}
+
 TEST_F (LocalTest, SocketIsForItsUserOnly) {
   auto alice = helper ("alice");
   alice->expect ("registered");
