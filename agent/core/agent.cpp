@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/loop_thread.hpp"
+#include "core/attempt_id.hpp"
 
 namespace p2p {
 
@@ -37,7 +38,8 @@ AgentCore::create (const AgentSettings &settings) {
   return make_core_object<Agent> (settings);
 }
 
-Agent::Agent (const AgentSettings &settings) : settings_ (settings), id_ (settings.id) {}
+Agent::Agent (const AgentSettings &settings, Scheduler &clock)
+    : settings_ (settings), id_ (settings.id), clock_ (clock), instance_ (make_instance_id ()) {}
 
 Agent::~Agent () {
   if (signaling_) signaling_->set_observer (nullptr);
@@ -125,6 +127,8 @@ Agent::attempt_config (const std::string &peer) {
   const AgentSettings settings = this->settings ();
   AttemptConfig config;
   config.id = id_;
+  config.attempt = make_attempt_id (instance_, ++attempts_);
+  config.clock = &clock_;
   config.ice.controlling = id_ > peer;
   config.ice.tcp = settings.ice_tcp;
   config.ice.relay_only = settings.relay_only;
@@ -229,7 +233,7 @@ Agent::signaling_message (const std::string &from, const std::string &message) {
     successor->second->receive_signal (*signal);
   else if (connection && !connection->signal_is_for_successor (*signal))
     connection->receive_signal (*signal);
-  else if (signal->kind == PeerSignal::Kind::hello)
+  else if (signal->kind == PeerSignal::Kind::hello && signal->in_reply_to.empty ())
     receive_hello (from, *signal);
 }
 
@@ -264,11 +268,11 @@ Agent::receive_hello (const std::string &from, const PeerSignal &hello) {
     if (waiting >= kMaxWaitingIncoming) return;
   }
   const auto connection =
-      make_core_object<Connection> (from, weak_from_this (), max_message_bytes ());
+      make_core_object<Connection> (from, weak_from_this (), max_message_bytes (), clock_);
   if (current) {
     // The peer has begun anew, and takes the place of its old session once it has proved itself.
     successors_[from] = connection;
-    connection->start_incoming (hello, true);
+    connection->start_incoming (hello, true, current.get ());
     return;
   }
   {
@@ -276,7 +280,7 @@ Agent::receive_hello (const std::string &from, const PeerSignal &hello) {
     connections_[from] = connection;
   }
   if (signaling_) signaling_->ask (from);
-  connection->start_incoming (hello, policy == P2P_ACCEPT_POLICY_ALL);
+  connection->start_incoming (hello, policy == P2P_ACCEPT_POLICY_ALL, nullptr);
   if (const auto observer = observer_.lock ()) observer->agent_incoming (connection);
 }
 

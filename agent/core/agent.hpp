@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/loop_thread.hpp"
 #include "base/mutex.hpp"
 #include "core/agent_core.hpp"
 #include "core/agent_link.hpp"
@@ -22,7 +23,8 @@ class Agent final : public AgentCore,
                     public std::enable_shared_from_this<Agent>,
                     private Signaling::Observer {
  public:
-  explicit Agent (const AgentSettings &settings);
+  // `clock` belongs to the core thread; tests give one that they move themselves.
+  explicit Agent (const AgentSettings &settings, Scheduler &clock = core_loop ().scheduler ());
   ~Agent () override;
 
   // AgentCore: any thread.
@@ -75,6 +77,9 @@ class Agent final : public AgentCore,
 
   // All below belongs to the core thread.
   const std::string id_;
+  Scheduler &clock_;
+  const std::string instance_;
+  std::uint32_t attempts_ = 0;
   std::weak_ptr<AgentCore::Observer> observer_;
   std::unique_ptr<Signaling> signaling_;
   bool listening_ = false, closed_ = false;

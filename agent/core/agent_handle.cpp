@@ -96,7 +96,8 @@ Agent::open_connection (const std::string &peer, const std::optional<NetworkConf
     if (slot) {
       connection = slot;
     } else {
-      slot = make_core_object<Connection> (peer, weak_from_this (), settings_.max_message_bytes);
+      slot = make_core_object<Connection> (peer, weak_from_this (), settings_.max_message_bytes,
+                                           clock_);
       core_loop ().post ([self = shared_from_this (), connection = slot, remote] {
         if (self->closed_) {
           connection->shut_down ("the agent is closed");

@@ -1,11 +1,5 @@
 #include "core/attempt.hpp"
 
-#include <gnutls/crypto.h>
-
-#include <array>
-
-#include "base/loop_thread.hpp"
-
 namespace p2p {
 
 namespace {
@@ -13,26 +7,13 @@ namespace {
 // ICE gives up after some 7 s; this bounds what other ways and slow signaling add to it.
 constexpr TimeUs kAttemptTimeout = 30 * kSecond;
 
-std::string
-random_name () {
-  std::array<std::uint8_t, 16> random{};
-  gnutls_rnd (GNUTLS_RND_NONCE, random.data (), random.size ());
-  static constexpr char kHex[] = "0123456789abcdef";
-  std::string name;
-  for (const std::uint8_t byte : random) {
-    name += kHex[byte >> 4];
-    name += kHex[byte & 15];
-  }
-  return name;
-}
-
 }  // namespace
 
 Attempt::Attempt (const AttemptConfig &config, Observer *observer)
     : config_ (config),
-      attempt_ (random_name ()),
+      attempt_ (config.attempt),
       observer_ (observer),
-      race_ (config.quic, core_loop ().scheduler (), *this) {
+      race_ (config.quic, *config.clock, *this) {
   for (const std::string &name : config_.order) {
     if (name == kIceWay) {
       ice_way_ = race_.add_way (name);
@@ -41,7 +22,7 @@ Attempt::Attempt (const AttemptConfig &config, Observer *observer)
     for (const auto &source : config_.sources)
       if (source->name () == name) sources_[name] = {race_.add_way (name), source, nullptr};
   }
-  deadline_ = core_loop ().scheduler ().make_timer ([this] {
+  deadline_ = config_.clock->make_timer ([this] {
     race_lost ({P2P_ERROR_TIMED_OUT, "The peer did not answer on any path in time."});
   });
   if (!ice_way_) return;
@@ -86,7 +67,7 @@ Attempt::start (const NetworkConfig &remote, bool client) {
     }
   }
   remote_ = remote;
-  deadline_->arm (core_loop ().scheduler ().now () + kAttemptTimeout);
+  deadline_->arm (config_.clock->now () + kAttemptTimeout);
   open_sources (remote.id, client);
   // A server may see the client's first packet before its own checks are done.
   if (ice_ &&

@@ -17,7 +17,9 @@ namespace p2p {
 constexpr char kIceWay[] = "ice";
 
 struct AttemptConfig {
-  std::string id;  // of our agent
+  std::string id;              // of our agent
+  std::string attempt;         // attempt_id.hpp
+  Scheduler *clock = nullptr;  // of everything but ICE
   IceConfig ice;
   QuicConfig quic;
   std::vector<std::string> order;  // of ways: kIceWay and names of sources

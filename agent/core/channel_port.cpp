@@ -176,6 +176,7 @@ ChannelPort::flush (GCancellable *cancellable, bool *cancelled) {
 void
 ChannelPort::end () {
   Lock lock (mutex_);
+  if (end_asked_) return;
   end_asked_ = true;
   flushed_ = false;  // the end itself has to arrive as well
   ask_for_turn (std::move (lock));

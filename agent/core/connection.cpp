@@ -5,10 +5,15 @@
 #include <algorithm>
 
 #include "base/loop_thread.hpp"
+#include "core/attempt_id.hpp"
 
 namespace p2p {
 
 namespace {
+
+// Signaling of an application may lose an offer: it is made again until it is answered, from a
+// wait above any usual round trip on.
+constexpr TimeUs kFirstRepeat = 2 * kSecond, kLongestRepeat = 32 * kSecond;
 
 // Both sides get the same id out of their two attempts, without a further message.
 SessionId
@@ -24,13 +29,13 @@ make_session_id (const std::string &client_attempt, const std::string &server_at
 }  // namespace
 
 Connection::Connection (std::string peer, std::weak_ptr<AgentLink> agent,
-                        std::uint64_t max_message_bytes)
+                        std::uint64_t max_message_bytes, Scheduler &clock)
     : peer_ (std::move (peer)),
       agent_ (std::move (agent)),
-      max_message_bytes_ (max_message_bytes) {}
+      max_message_bytes_ (max_message_bytes),
+      clock_ (clock) {}
 
 Connection::~Connection () {
-  retire (std::move (session_));
   drop_attempt ();
 }
 
@@ -69,7 +74,7 @@ void
 Connection::start_outgoing (const std::optional<NetworkConfig> &remote) {
   const auto agent = agent_.lock ();
   if (!agent) return;
-  asked_at_ = core_loop ().scheduler ().now ();
+  asked_at_ = clock_.now ();
   if (remote) {
     if (new_attempt ()) start_attempt (*remote, true);
     return;
@@ -88,9 +93,10 @@ Connection::start_outgoing (const std::optional<NetworkConfig> &remote) {
 }
 
 void
-Connection::start_incoming (const PeerSignal &hello, bool accepted) {
+Connection::start_incoming (const PeerSignal &hello, bool accepted, const Connection *predecessor) {
+  if (predecessor) newest_remote_ = predecessor->newest_remote_;
   incoming_ = true;
-  asked_at_ = core_loop ().scheduler ().now ();
+  asked_at_ = clock_.now ();
   waiting_hello_ = hello;
   change ([&] (ConnectionSnapshot &s) {
     s.state = P2P_CONNECTION_STATE_INCOMING;
@@ -117,6 +123,10 @@ Connection::new_attempt () {
 
 void
 Connection::drop_attempt () {
+  if (repeat_) repeat_->disarm ();
+  // The session first: it knows a transport of the attempt.
+  if (session_) session_->detach ();
+  retire (std::move (session_));
   transport_ = nullptr;
   path_ = nullptr;
   if (!attempt_) return;
@@ -140,6 +150,25 @@ Connection::say_hello (const std::string &in_reply_to) {
   hello.config = attempt_->local_config ();
   // An absent peer gets its hello when it comes.
   (void)agent->send_signal (peer_, hello);
+}
+
+// A hello that answers nothing: the peer pairs its attempt with ours, which waits for it.
+void
+Connection::offer () {
+  say_hello ("");
+  repeat_after_ = kFirstRepeat;
+  if (!repeat_) repeat_ = clock_.make_timer ([this] { repeat_offer (); });
+  repeat_->arm (clock_.now () + repeat_after_);
+}
+
+void
+Connection::repeat_offer () {
+  const auto agent = agent_.lock ();
+  if (removed_ || !agent || !attempt_ || attempt_->started ()) return;
+  // One that went away is told when it comes.
+  if (agent->peer_present (peer_)) say_hello ("");
+  repeat_after_ = std::min (2 * repeat_after_, kLongestRepeat);
+  repeat_->arm (clock_.now () + repeat_after_);
 }
 
 void
@@ -171,7 +200,7 @@ Connection::peer_present (bool present) {
   if (attempt_ && attempt_->started ()) return;
   if (!attempt_ && !new_attempt ()) return;
   change ([&] (ConnectionSnapshot &s) { s.reason = "exchanging network configurations"; });
-  say_hello ("");
+  offer ();
 }
 
 void
@@ -182,8 +211,14 @@ Connection::signaling_lost (const Error &reason) {
 
 bool
 Connection::signal_is_for_successor (const PeerSignal &signal) const {
-  return signal.kind == PeerSignal::Kind::hello && established () && attempt_ &&
-         attempt_->remote_config () && attempt_->remote_config ()->attempt != signal.attempt;
+  return signal.kind == PeerSignal::Kind::hello && signal.in_reply_to.empty () && established () &&
+         signal.attempt != newest_remote_ && !attempt_is_older (signal.attempt, newest_remote_);
+}
+
+// The attempt that ours is paired with; empty while ours waits.
+std::string
+Connection::remote_attempt () const {
+  return attempt_ && attempt_->started () ? attempt_->remote_config ()->attempt : std::string ();
 }
 
 void
@@ -197,8 +232,7 @@ Connection::receive_signal (const PeerSignal &signal) {
     receive_bye (signal);
     return;
   }
-  if (!attempt_ || !attempt_->remote_config () ||
-      attempt_->remote_config ()->attempt != signal.attempt) {
+  if (!attempt_ || remote_attempt () != signal.attempt) {
     ++signals_rejected_;  // of an attempt that is over
     return;
   }
@@ -215,36 +249,52 @@ Connection::receive_signal (const PeerSignal &signal) {
   }
 }
 
+// A hello offers an attempt that waits, or answers our offer with an attempt that is paired with
+// it. Both sides may offer at the same time, begin anew, and hear of each other late: an offer is
+// always followed, unless it is older than what was followed before; an answer to anything but the
+// attempt that waits is too late.
 void
 Connection::receive_hello (const PeerSignal &hello) {
+  const bool is_offer = hello.in_reply_to.empty ();
   if (snapshot ().state == P2P_CONNECTION_STATE_INCOMING) {
-    waiting_hello_ = hello;
+    if (is_offer && waiting_hello_ && !attempt_is_older (hello.attempt, waiting_hello_->attempt))
+      waiting_hello_ = hello;
     return;
   }
-  const bool known = attempt_ && attempt_->remote_config () &&
-                     attempt_->remote_config ()->attempt == hello.attempt;
-  if (known) {
+  const bool answers_ours = attempt_ && hello.in_reply_to == attempt_->id ();
+  if (hello.attempt == remote_attempt ()) {
     // It has not seen ours, or ours came before it knew what to do with it.
-    if (!established () && hello.in_reply_to != attempt_->id ()) say_hello (hello.attempt);
+    if (!established () && !answers_ours) say_hello (hello.attempt);
     return;
   }
-  const bool stale =
-      !hello.in_reply_to.empty () && !(attempt_ && hello.in_reply_to == attempt_->id ());
-  if (stale) {
+  const bool waits = attempt_ && !attempt_->started ();
+  const bool used_up = hello.attempt == newest_remote_ && !(answers_ours && waits);
+  if (established () || (!is_offer && !answers_ours) || used_up ||
+      attempt_is_older (hello.attempt, newest_remote_)) {
     ++signals_rejected_;
     return;
   }
+  if (answers_ours && !waits) {
+    // The peer's attempt is paired with one of ours that has found another meanwhile: neither can
+    // change its mind, so that both sides need new ones.
+    newest_remote_ = hello.attempt;
+    if (new_attempt ()) offer ();
+    return;
+  }
   // A peer that begins anew is answered with a new generation: libnice cannot change its mind.
-  if ((!attempt_ || attempt_->started ()) && !new_attempt ()) return;
+  if (!waits && !new_attempt ()) return;
   if (!start_attempt (*hello.config, false)) return;
-  if (attempt_ && hello.in_reply_to != attempt_->id ()) say_hello (hello.attempt);
+  if (attempt_ && !answers_ours) say_hello (hello.attempt);
 }
 
 void
 Connection::receive_bye (const PeerSignal &bye) {
   if (established ()) return;  // the transport tells, and cannot be forged
-  const bool ours = !bye.in_reply_to.empty () ? attempt_ && bye.in_reply_to == attempt_->id ()
-                                              : waiting_for_config ();
+  const std::string remote = remote_attempt ();
+  bool ours = attempt_ && bye.in_reply_to == attempt_->id ();
+  if (!remote.empty () && bye.attempt == remote) ours = true;
+  if (bye.in_reply_to.empty () && waiting_for_config ()) ours = true;
+  if (attempt_is_older (bye.attempt, newest_remote_)) ours = false;
   const bool before_accept = waiting_hello_ && bye.attempt == waiting_hello_->attempt;
   if (!ours && !before_accept) {
     ++signals_rejected_;
@@ -253,7 +303,6 @@ Connection::receive_bye (const PeerSignal &bye) {
   if (bye.code == P2P_ERROR_CLOSED && !incoming_) {
     // It went away before anything was up; it may come again.
     drop_attempt ();
-    if (session_) retire (std::move (session_));
     change ([&] (ConnectionSnapshot &s) {
       s.reason = "\"" + peer_ + "\" has gone; waiting for it to come again";
     });
@@ -286,6 +335,7 @@ Connection::start_attempt (const NetworkConfig &remote, bool out_of_band) {
     return false;
   }
   out_of_band_ = out_of_band;
+  newest_remote_ = remote.attempt;
   change ([&] (ConnectionSnapshot &s) {
     s.state = P2P_CONNECTION_STATE_CONNECTING;
     s.reason = "checking paths";
@@ -366,7 +416,7 @@ Connection::attempt_lost (const Error &error) {
     attempt_warning ({error.code, error.message + " Trying again."});
     if (!new_attempt ()) return;
     change ([&] (ConnectionSnapshot &s) { s.reason = "trying again: " + error.message; });
-    say_hello ("");
+    offer ();
     return;
   }
   fail (error);
@@ -379,7 +429,7 @@ Connection::attempt_path_changed () {
 
 void
 Connection::session_established () {
-  established_at_ = core_loop ().scheduler ().now ();
+  established_at_ = clock_.now ();
   waiting_hello_.reset ();
   {
     std::vector<std::shared_ptr<ChannelPump>> pumps;
@@ -523,7 +573,6 @@ Connection::remove (const Status &error, const std::string &reason, bool by_peer
   if (session_) session_->detach ();
   const Error closed = error ? *error : Error{P2P_ERROR_CLOSED, "The connection is closed."};
   for (const Entry &entry : std::exchange (entries_, {})) entry.pump->closed (closed);
-  retire (std::move (session_));
   const std::vector<std::string> report =
       attempt_ ? attempt_->report () : std::vector<std::string> ();
   drop_attempt ();

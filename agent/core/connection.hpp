@@ -19,7 +19,8 @@ class Connection final : public ConnectionCore,
                          private Attempt::Observer,
                          private Session::Observer {
  public:
-  Connection (std::string peer, std::weak_ptr<AgentLink> agent, std::uint64_t max_message_bytes);
+  Connection (std::string peer, std::weak_ptr<AgentLink> agent, std::uint64_t max_message_bytes,
+              Scheduler &clock);
   ~Connection () override;
 
   // ConnectionCore: any thread.
@@ -37,7 +38,8 @@ class Connection final : public ConnectionCore,
 
   // Core thread, called by the agent.
   void start_outgoing (const std::optional<NetworkConfig> &remote);
-  void start_incoming (const PeerSignal &hello, bool accepted);
+  // A predecessor is the living connection whose place this one is to take.
+  void start_incoming (const PeerSignal &hello, bool accepted, const Connection *predecessor);
   void peer_present (bool present);
   void signaling_lost (const Error &reason);
   // True when the signal opens a session that follows the living one, and so is not for this one.
@@ -72,7 +74,10 @@ class Connection final : public ConnectionCore,
   bool waiting_for_config () const;
   bool new_attempt ();
   void drop_attempt ();
+  std::string remote_attempt () const;
   void say_hello (const std::string &in_reply_to);
+  void offer ();
+  void repeat_offer ();
   void say_bye (P2pError code, const std::string &text, const std::string &in_reply_to = {});
   void receive_hello (const PeerSignal &hello);
   void receive_bye (const PeerSignal &bye);
@@ -89,6 +94,7 @@ class Connection final : public ConnectionCore,
   const std::string peer_;
   const std::weak_ptr<AgentLink> agent_;
   const std::uint64_t max_message_bytes_;
+  Scheduler &clock_;
 
   mutable Mutex mutex_;
   ConnectionSnapshot snapshot_ P2P_GUARDED_BY (mutex_);
@@ -107,6 +113,9 @@ class Connection final : public ConnectionCore,
   };
   std::vector<Entry> entries_;
   std::optional<PeerSignal> waiting_hello_;  // of an incoming one that is not accepted yet
+  std::string newest_remote_;                // of the peer's attempts that were followed
+  std::unique_ptr<Scheduler::Timer> repeat_;
+  TimeUs repeat_after_ = 0;
   unsigned retries_left_ = 2;
   bool incoming_ = false, removed_ = false, out_of_band_ = false;
   std::uint64_t signals_rejected_ = 0;

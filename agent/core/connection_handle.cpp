@@ -28,7 +28,7 @@ ConnectionStats
 Connection::stats () const {
   ConnectionStats stats;
   core_loop ().run_sync ([&] {
-    const TimeUs now = core_loop ().scheduler ().now ();
+    const TimeUs now = clock_.now ();
     if (transport_) stats.transport = transport_->stats ();
     stats.signals_rejected = signals_rejected_;
     if (established_at_ > 0) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <random>
+#include <utility>
 #include <vector>
 
 namespace p2p {
@@ -15,6 +16,8 @@ constexpr std::size_t kClaimedDatagramBytes = 1452;
 constexpr std::size_t kMaxBurstBytes = 65507;
 // Bound of what a link without a rate limit may hold; far above any congestion window.
 constexpr std::size_t kMaxInFlightBytes = 64 * 1024 * 1024;
+// Kept for an end that has had no receiver yet; a client's first flight is one or two.
+constexpr std::size_t kMaxEarlyDatagrams = 16;
 
 class Link;
 
@@ -22,8 +25,9 @@ class End final : public Path {
  public:
   End (Link &link, std::size_t index) : link_ (link), index_ (index) {}
 
-  void set_receiver (Receiver *receiver) override { receiver_ = receiver; }
+  void set_receiver (Receiver *receiver) override;
   Receiver *receiver () const { return receiver_; }
+  bool had_receiver () const { return had_receiver_; }
   Sent send (ByteView burst, std::size_t segment_bytes) override;
   std::size_t max_datagram_bytes () const override;
   std::size_t max_burst_bytes () const override { return kMaxBurstBytes; }
@@ -40,6 +44,7 @@ class End final : public Path {
   Link &link_;
   const std::size_t index_;
   Receiver *receiver_ = nullptr;
+  bool had_receiver_ = false;
 };
 
 // One way: from the sender's send() to the receiver of `to`.
@@ -54,6 +59,15 @@ class Direction {
 
   void set_options (const LinkOptions &options) { options_ = options; }
   const LinkOptions &options () const { return options_; }
+
+  // The far end has its first receiver: what waited for it arrives now.
+  void release_early () {
+    for (Flying &datagram : std::exchange (early_, {})) {
+      flying_.push_back (std::move (datagram));
+      std::push_heap (flying_.begin (), flying_.end ());
+    }
+    if (!flying_.empty ()) timer_->arm (flying_.front ().arrival);
+  }
 
   void send (ByteView datagram) {
     ++stats_.sent;
@@ -126,10 +140,14 @@ class Direction {
     while (!flying_.empty () && flying_.front ().arrival <= now &&
            flying_.front ().order <= last_order) {
       std::pop_heap (flying_.begin (), flying_.end ());
-      const Flying datagram = std::move (flying_.back ());
+      Flying datagram = std::move (flying_.back ());
       flying_.pop_back ();
-      in_flight_bytes_ -= datagram.bytes.size ();
       served = to_.receiver ();
+      if (!served && !to_.had_receiver () && early_.size () < kMaxEarlyDatagrams) {
+        early_.push_back (std::move (datagram));
+        continue;
+      }
+      in_flight_bytes_ -= datagram.bytes.size ();
       if (!served) {
         ++stats_.lost;
         continue;
@@ -150,7 +168,7 @@ class Direction {
   TimeUs last_arrival_ = 0;
   std::uint64_t order_ = 0;
   std::size_t in_flight_bytes_ = 0;
-  std::vector<Flying> flying_;
+  std::vector<Flying> flying_, early_;
   std::unique_ptr<Scheduler::Timer> timer_;
 };
 
@@ -182,6 +200,13 @@ class Link final : public MemoryLink {
   std::array<End, 2> ends_;
   std::array<Direction, 2> from_;
 };
+
+void
+End::set_receiver (Receiver *receiver) {
+  receiver_ = receiver;
+  if (!receiver || std::exchange (had_receiver_, true)) return;
+  link_.from (1 - index_).release_early ();
+}
 
 Path::Sent
 End::send (ByteView burst, std::size_t segment_bytes) {

@@ -44,8 +44,10 @@ class Path {
 
   virtual ~Path () = default;
 
-  // One receiver at a time; nullptr drops what arrives. The receiver may be replaced at any moment,
-  // and may destroy the path from inside of a callback only through a posted task.
+  // One receiver at a time; nullptr drops what arrives, but for the first few datagrams before
+  // there was any receiver, which should wait for it: a peer may open its end earlier. The receiver
+  // may be replaced at any moment, and may destroy the path from inside of a callback only through
+  // a posted task.
   virtual void set_receiver (Receiver *receiver) = 0;
 
   // Sends `burst` as datagrams of `segment_bytes`, the last one possibly shorter. All or nothing:

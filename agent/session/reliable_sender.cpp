@@ -65,7 +65,7 @@ ReliableSender::confirm (const RangeSet &confirmed) {
       item.message.seq = seq;
     }
   }
-  if (with_end) ended_ = true;
+  if (with_end) set_ended ();
   if (any) release (released);
   return {};
 }

@@ -43,7 +43,7 @@ Sender::attach (const wire::HelloIncoming *known) {
         return Error{P2P_ERROR_PROTOCOL,
                      "The peer's HELLO has a malformed field \"state of an incoming channel\": it "
                      "claims an end that was never sent. Both sides need the same version."};
-      ended_ = true;
+      set_ended ();
     }
     if (known->received.next () > next_seq_ || known->received.end () > next_seq_)
       return Error{P2P_ERROR_PROTOCOL,
@@ -92,6 +92,13 @@ void
 Sender::release (std::uint64_t bytes) {
   buffered_bytes_ -= std::min (buffered_bytes_, bytes);
   host_.sender_released (open_.id);
+}
+
+// Whoever waits for the flush learns of it as of room.
+void
+Sender::set_ended () {
+  if (std::exchange (ended_, true)) return;
+  release (0);
 }
 
 std::unique_ptr<Sender>

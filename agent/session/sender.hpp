@@ -69,7 +69,7 @@ class Sender {
   virtual void detach ();
   // Announces the direction and writes as much as is allowed.
   void pump ();
-  virtual bool flushed () const = 0;
+  bool flushed () const { return waiting ().empty () && (!finished_ || ended_); }
   virtual Status confirm (const RangeSet &confirmed) = 0;
   virtual void message_stream_sent (StreamId, std::size_t) {}
   virtual void message_stream_done (StreamId) {}
@@ -95,6 +95,7 @@ class Sender {
   void write_end_once ();
   void write_message (StreamId stream, const wire::Writer &head, const Message &message, bool fin);
   void release (std::uint64_t bytes);
+  void set_ended ();
 
   SenderHost &host_;
   wire::Open open_;
@@ -112,7 +113,6 @@ class ReliableSender final : public Sender {
  public:
   using Sender::Sender;
   void detach () override;
-  bool flushed () const override { return items_.empty (); }
   Status confirm (const RangeSet &confirmed) override;
   void message_stream_sent (StreamId stream, std::size_t bytes) override;
   void message_stream_done (StreamId stream) override;
@@ -142,7 +142,6 @@ class UnreliableSender final : public Sender {
   UnreliableSender (SenderHost &host, wire::Open open, ChannelStats &stats);
   ~UnreliableSender () override;
   void detach () override;
-  bool flushed () const override { return waiting_.empty (); }
   Status confirm (const RangeSet &confirmed) override;
   void message_stream_sent (StreamId stream, std::size_t bytes) override;
   void message_stream_done (StreamId stream) override;

@@ -45,8 +45,7 @@ constexpr std::size_t kMaxChannelNameBytes = 255;
 // empty messages have a bound as well.
 constexpr std::uint64_t kMessageOverheadBytes = 128;
 inline std::uint64_t
-message_cost (const Message &message)
-{
+message_cost (const Message &message) {
   return kMessageOverheadBytes + g_bytes_get_size (message.payload.get ()) +
          (message.attributes ? g_bytes_get_size (message.attributes.get ()) : 0);
 }
@@ -74,7 +73,8 @@ class Channel {
   virtual void finish () = 0;
   // The application has taken this received message: confirms it to the peer, and opens the window.
   virtual void consumed (const Message &message) = 0;
-  // Everything that was sent before is confirmed by the peer (reliable) or has left (unreliable).
+  // Everything that was sent before is confirmed by the peer (reliable) or has left (unreliable);
+  // after finish() the peer has confirmed the end as well.
   virtual bool flushed () const = 0;
   // Both directions end now; what is unsent is dropped. session_channel_closed comes from inside of
   // the call, unless that is made in a callback, and the channel is gone after it.

@@ -46,7 +46,7 @@ UnreliableSender::resume (const wire::HelloIncoming *) {
 Status
 UnreliableSender::confirm (const RangeSet &confirmed) {
   known_by_peer_ = true;
-  if (end_ever_written_ && confirmed.next () == next_seq_ + 1) ended_ = true;
+  if (end_ever_written_ && confirmed.next () == next_seq_ + 1) set_ended ();
   return {};
 }
 

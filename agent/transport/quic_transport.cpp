@@ -390,6 +390,8 @@ QuicTransport::send_datagram (ByteView head, ByteView body, std::uint64_t tag) {
 void
 QuicTransport::close (std::uint64_t code, const std::string &reason) {
   silent_ = true;
+  // What was written before still goes, as far as the window allows: the last confirmations.
+  if (inside_ == 0) flush ();
   events_.clear ();
   final_.reset ();
   if (ended_) return;

@@ -74,7 +74,8 @@ class Transport {
   // is full (dropped and counted). `tag` comes back in acked or lost.
   virtual bool send_datagram (ByteView head, ByteView body, std::uint64_t tag) = 0;
   virtual std::size_t max_datagram_payload_bytes () const = 0;  // 0 before ready
-  // Sends CONNECTION_CLOSE; no observer call follows. Code 0 is an orderly end.
+  // Sends what may leave at once, then CONNECTION_CLOSE; no observer call follows. Code 0 is an
+  // orderly end.
   virtual void close (std::uint64_t code, const std::string &reason) = 0;
   virtual TransportStats stats () const = 0;
 };
