@@ -95,7 +95,9 @@ TEST_P (Faulty, ReliableMessagesArriveWholeOnceAndInOrder) {
     for (std::size_t i = 0; i < 200; ++i) {
       const auto seq = static_cast<std::size_t> (seen.messages[i].seq);
       numbers.insert (seq);
-      if (ordered) EXPECT_EQ (seq, i);
+      if (ordered) {
+        EXPECT_EQ (seq, i);
+      }
       EXPECT_EQ (text_of (seen.messages[i].payload), payload_of (seq, seq % 7 == 0 ? 0 : seq * 37));
     }
     EXPECT_EQ (numbers.size (), 200u);
@@ -127,7 +129,9 @@ TEST_P (Faulty, UnreliableCountersAddUp) {
     EXPECT_EQ (sent.messages_sent, 500u);
     EXPECT_EQ (got.messages_received + got.messages_lost, 500u);
     EXPECT_EQ (got.messages_received, bob_app.seen[name].messages.size ());
-    if (GetParam () == 0) EXPECT_EQ (got.messages_lost, 0u);
+    if (GetParam () == 0) {
+      EXPECT_EQ (got.messages_lost, 0u);
+    }
     for (const Message &message : bob_app.seen[name].messages)
       EXPECT_EQ (text_of (message.payload), payload_of (message.seq, 600));
   }
