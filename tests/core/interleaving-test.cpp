@@ -280,8 +280,11 @@ class Interleavings : public testing::Test {
     const bool alice_asks = world.roll (4) != 0, bob_asks = !alice_asks || world.roll (2) == 0;
     auto alice = world.make_agent (settings_of ("alice", !alice_asks));
     auto bob = world.make_agent (settings_of ("bob", !bob_asks));
+    std::vector<std::shared_ptr<ConnectionCore>> asked;
     auto ask = [&] (Agent &agent, const char *peer) {
-      EXPECT_TRUE (agent.open_connection (peer, std::nullopt).ok ());
+      auto opened = agent.open_connection (peer, std::nullopt);
+      ASSERT_TRUE (opened.ok ());
+      asked.push_back (*opened);
       world.run_for (static_cast<TimeUs> (world.roll (400)) * kMillisecond);
     };
     if (alice_asks) ask (*alice, "bob");
@@ -300,8 +303,9 @@ class Interleavings : public testing::Test {
     }
     world.run_for (180 * kSecond);
     const auto a = state_of (*alice), b = state_of (*bob);
-    const std::string text =
-        (a ? a->reason : "gone") + std::string (" / ") + (b ? b->reason : "gone");
+    std::string text;
+    for (const auto &connection : asked)
+      text += "to " + connection->peer () + ": " + connection->snapshot ().reason + "; ";
     EXPECT_EQ (connected (a), connected (b)) << text;
     if (must_connect) {
       EXPECT_TRUE (connected (a)) << text;
@@ -313,6 +317,7 @@ class Interleavings : public testing::Test {
       // Only whoever waits for a peer that does not ask may still be waiting.
       EXPECT_FALSE (a && b) << text;
     }
+    asked.clear ();
     alice->close (nullptr);
     bob->close (nullptr);
     world.post_pending ();
