@@ -457,7 +457,7 @@ Connection::session_detached (const Error &error, bool by_peer, std::uint64_t co
   else if (established_at_ == 0)
     // Attempts that are not each other's may meet where a path does not tell them apart; their
     // sessions do.
-    retry_or_fail (error, true);
+    retry_or_fail (error, error.code != P2P_ERROR_NOT_AUTHORIZED);
   else
     remove (error, error.message, by_peer);
 }
