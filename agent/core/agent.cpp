@@ -307,6 +307,12 @@ Agent::connection_removed (Connection &connection) {
     successors_.erase (successor);
     return;
   }
+  const auto heir = successor == successors_.end () ? nullptr : successor->second;
+  const bool inherits = heir && !closed_ && settings ().accept_policy != P2P_ACCEPT_POLICY_NONE;
+  if (inherits)
+    successors_.erase (successor);
+  else if (heir)
+    heir->shut_down ("the connection that this one follows was closed");
   std::shared_ptr<Connection> removed;
   bool replaced = false;
   {
@@ -315,12 +321,17 @@ Agent::connection_removed (Connection &connection) {
     replaced = found == connections_.end () || found->second.get () != &connection;
     if (!replaced) {
       removed = found->second;
-      connections_.erase (found);
+      if (inherits)
+        found->second = heir;
+      else
+        connections_.erase (found);
     }
   }
-  if (!replaced && signaling_) signaling_->unask (peer);
+  if (!replaced && !inherits && signaling_) signaling_->unask (peer);
   if (!removed) removed = connection.shared_from_this ();
-  if (const auto observer = observer_.lock ()) observer->agent_connection_removed (removed);
+  const auto observer = observer_.lock ();
+  if (observer) observer->agent_connection_removed (removed);
+  if (observer && inherits) observer->agent_incoming (heir);
 }
 
 }  // namespace p2p

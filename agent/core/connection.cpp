@@ -408,9 +408,13 @@ Connection::attempt_won (Transport &transport, Path &path) {
 
 void
 Connection::attempt_lost (const Error &error) {
+  retry_or_fail (error, error.code == P2P_ERROR_UNREACHABLE || error.code == P2P_ERROR_TIMED_OUT);
+}
+
+void
+Connection::retry_or_fail (const Error &error, bool worth_it) {
   const auto agent = agent_.lock ();
   if (!agent || removed_) return;
-  const bool worth_it = error.code == P2P_ERROR_UNREACHABLE || error.code == P2P_ERROR_TIMED_OUT;
   if (worth_it && retries_left_ > 0 && !out_of_band_ && agent->peer_present (peer_)) {
     --retries_left_;
     attempt_warning ({error.code, error.message + " Trying again."});
@@ -450,6 +454,10 @@ void
 Connection::session_detached (const Error &error, bool by_peer, std::uint64_t code) {
   if (by_peer && code == 0)
     remove ({}, "closed by the peer", true);
+  else if (established_at_ == 0)
+    // Attempts that are not each other's may meet where a path does not tell them apart; their
+    // sessions do.
+    retry_or_fail (error, error.code != P2P_ERROR_NOT_AUTHORIZED);
   else
     remove (error, error.message, by_peer);
 }

@@ -80,6 +80,7 @@ class Connection final : public ConnectionCore,
   void repeat_offer ();
   void say_bye (P2pError code, const std::string &text, const std::string &in_reply_to = {});
   void receive_hello (const PeerSignal &hello);
+  void retry_or_fail (const Error &error, bool worth_it);
   void receive_bye (const PeerSignal &bye);
   bool start_attempt (const NetworkConfig &remote, bool out_of_band);
   void use_channel (const std::shared_ptr<ChannelPump> &pump);

@@ -303,3 +303,42 @@ TEST_F (Agents, MalformedIdsAreRefused) {
     EXPECT_EQ (connection.error ().code, P2P_ERROR_INVALID_ARGUMENT);
   }
 }
+
+// Flushed after the end, then closed at once: the peer gets everything and the end, nothing else.
+// The peer closes as soon as it has the end; that must not fail the flush.
+class FlushedEnds : public Agents, public testing::WithParamInterface<double> {};
+
+TEST_P (FlushedEnds, AreSeenByThePeerBeforeTheClose) {
+  source->options.loss = GetParam ();
+  TestAgent bob = make_agent (listening (settings_of ("bob")));
+  TestAgent alice = make_agent (settings_of ("alice"));
+  for (std::size_t round = 0; round < 30; ++round) {
+    const auto a = open (alice, "bob");
+    auto channel = a->open_channel ("data", {});
+    ASSERT_TRUE (channel.ok ());
+    const bool reader_closes = round % 2 == 1 && GetParam () == 0;
+    std::thread reader ([&] {
+      ASSERT_TRUE (bob.watcher->wait ([&] { return bob.watcher->channels.size () == round + 1; }));
+      const auto port = bob.watcher->channels[round];
+      for (std::size_t i = 0; i < round; ++i)
+        EXPECT_EQ (receive_text (*port), std::to_string (i)) << "round " << round;
+      bool cancelled = false;
+      const auto end = port->receive (nullptr, &cancelled);
+      ASSERT_FALSE (end.ok ());
+      EXPECT_EQ (end.error ().code, P2P_ERROR_END_OF_STREAM) << end.error ().message;
+      if (reader_closes) bob.watcher->incoming.back ()->close ();
+    });
+    bool cancelled = false;
+    for (std::size_t i = 0; i < round; ++i)
+      EXPECT_FALSE ((*channel)->send (message_of (std::to_string (i)), nullptr, &cancelled));
+    (*channel)->end ();
+    const Status flushed = (*channel)->flush (nullptr, &cancelled);
+    EXPECT_FALSE (flushed) << flushed->message << " in round " << round;
+    a->close ();
+    reader.join ();
+    if (HasFailure ()) return;
+    ASSERT_TRUE (alice.watcher->wait ([&] { return alice.core->connections ().empty (); }));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P (Loss, FlushedEnds, testing::Values (0.0, 0.05));

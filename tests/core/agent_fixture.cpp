@@ -191,7 +191,9 @@ Watcher::agent_incoming (std::shared_ptr<ConnectionCore> connection) {
 }
 
 void
-Watcher::agent_connection_removed (std::shared_ptr<ConnectionCore>) {}
+Watcher::agent_connection_removed (std::shared_ptr<ConnectionCore>) {
+  note ([] {});
+}
 
 void
 Watcher::agent_rejected (const std::string &, const Error &reason) {
