@@ -45,8 +45,7 @@ constexpr std::size_t kMaxChannelNameBytes = 255;
 // empty messages have a bound as well.
 constexpr std::uint64_t kMessageOverheadBytes = 128;
 inline std::uint64_t
-message_cost (const Message &message)
-{
+message_cost (const Message &message) {
   return kMessageOverheadBytes + g_bytes_get_size (message.payload.get ()) +
          (message.attributes ? g_bytes_get_size (message.attributes.get ()) : 0);
 }
