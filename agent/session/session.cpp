@@ -293,7 +293,7 @@ SessionImpl::end_transport () {
 }
 
 void
-SessionImpl::fail (wire::Code code, Error error) {
+SessionImpl::fail (wire::Code code, const Error &error) {
   if (!transport_) return;
   Transport &transport = *transport_;
   end_transport ();
@@ -317,7 +317,8 @@ SessionImpl::transport_ready () {
 void
 SessionImpl::transport_closed (const Error &error, bool by_peer, std::uint64_t code) {
   Entry entry (*this);
-  const Error copy = error;
+  // It is the transport's, which the observer may destroy.
+  const Error copy = error;  // NOLINT(performance-unnecessary-copy-initialization)
   end_transport ();
   observer_.session_detached (copy, by_peer, code);
 }

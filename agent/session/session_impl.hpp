@@ -121,7 +121,7 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   void bury (ChannelImpl &channel);
   void close_channel (ChannelImpl &channel, Status reason);
   void end_transport ();
-  void fail (wire::Code code, Error error);
+  void fail (wire::Code code, const Error &error);
   void fail_field (const std::string &field);
   void start_hello ();
   void send_hello (StreamId stream);

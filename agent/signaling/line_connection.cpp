@@ -126,10 +126,9 @@ LineConnection::take_lines () {
 
 void
 LineConnection::fail (const std::string &reason) {
-  const std::string text = reason;
   readable_.reset ();
   writable_.reset ();
-  observer_.line_closed (*this, text);
+  observer_.line_closed (*this, reason);
 }
 
 }  // namespace p2p

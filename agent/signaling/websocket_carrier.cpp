@@ -195,9 +195,8 @@ WebSocketCarrier::close () {
 
 void
 WebSocketCarrier::end (const Error &reason) {
-  const Error copy = reason;
   close ();
-  if (observer_) observer_->carrier_closed (copy);
+  if (observer_) observer_->carrier_closed (reason);
 }
 
 }  // namespace p2p
