@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-
 // A path: what is sent comes out of the other end in the main context's next turn.
 struct OwnPath {
   GObject parent_instance;
@@ -202,8 +201,7 @@ own_factory_open_finish (P2pPathFactory *, GAsyncResult *result, GError **error)
 }
 
 static void
-own_factory_receive_message (P2pPathFactory *factory, const char *, const char *,
-                             GBytes *message) {
+own_factory_receive_message (P2pPathFactory *factory, const char *, const char *, GBytes *message) {
   if (text_of (message) == "hello") ++as<OwnFactory> (factory)->messages;
 }
 

@@ -6,10 +6,10 @@
 
 // Where the two ends meet: both agents' factories share one.
 struct OwnPathSettings {
-  guint drop_every = 0;      // each nth datagram is refused by send(); 0: none
+  guint drop_every = 0;  // each nth datagram is refused by send(); 0: none
   guint max_datagram = 1400;
   bool fail_open = false;
-  bool send_hello = false;   // each factory says hello to its counterpart before it opens
+  bool send_hello = false;  // each factory says hello to its counterpart before it opens
 };
 
 Object<P2pPathFactory> own_factory_new (const OwnPathSettings &settings = {});

@@ -112,8 +112,7 @@ TEST (OwnPath, FailureOfTheLivingPathEndsTheConnectionWithItsReason) {
   }));
   GError *error = p2p_connection_dup_error (peers.at_alice.get ());
   ASSERT_NE (error, nullptr);
-  EXPECT_NE (std::string (error->message).find ("burnt down"), std::string::npos)
-      << error->message;
+  EXPECT_NE (std::string (error->message).find ("burnt down"), std::string::npos) << error->message;
   g_error_free (error);
   EXPECT_TRUE (peers.close ());
 }
