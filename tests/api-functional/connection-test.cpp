@@ -140,8 +140,10 @@ TEST (ConfigByHand, ConfigurationOfSomebodyElseIsRefused) {
   ASSERT_TRUE (alices);
   Failure failure;
   // Alice's own, where bob's is to be.
-  EXPECT_EQ (p2p_agent_open_connection (peers.alice.get (), "bob", alices.get (), &failure),
-             nullptr);
+  peers.at_alice.reset (
+      p2p_agent_open_connection (peers.alice.get (), "bob", alices.get (), nullptr));
+  ASSERT_TRUE (peers.at_alice);
+  EXPECT_FALSE (p2p_connection_wait_connected (peers.at_alice.get (), nullptr, &failure));
   EXPECT_TRUE (failure.is (P2P_ERROR_INVALID_ARGUMENT)) << failure.message ();
 }
 
