@@ -70,6 +70,7 @@ connection_stats_to_variant (const std::string &peer, const ConnectionStats &sta
   dictionary.add_span ("connect-took-ms", stats.connect_took_us / kMillisecond);
   dictionary.add_span ("connected-for-ms", stats.connected_for_us / kMillisecond);
   dictionary.add_count ("signals-rejected", stats.signals_rejected);
+  dictionary.add_count ("path-datagrams-dropped", stats.path_datagrams_dropped);
   if (now.path) {
     dictionary.add ("path-kind", now.path->kind);
     dictionary.add ("local-candidate", now.path->local);

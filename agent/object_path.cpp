@@ -52,6 +52,8 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
     });
   }
 
+  std::uint64_t dropped () const { return dropped_; }
+
  private:
   void drain () {
     std::deque<Ref<GBytes>> datagrams;
@@ -66,7 +68,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
     for (const auto &datagram : datagrams) {
       // What cannot be sent is lost, as on a wire.
       GError *error = nullptr;
-      if (object_) (void)p2p_path_send (object_.get (), datagram.get (), &error);
+      if (object_ && !p2p_path_send (object_.get (), datagram.get (), &error)) dropped_++;
       g_clear_error (&error);
     }
     if (blocked)
@@ -78,6 +80,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   Ref<P2pPath> object_;  // context only
   const Ref<GMainContext> context_;
   std::function<void ()> writable_;  // core thread only
+  std::atomic<std::uint64_t> dropped_{0};
   std::mutex mutex_;
   // Guarded by mutex_.
   std::deque<Ref<GBytes>> datagrams_;
@@ -116,6 +119,9 @@ class ObjectPath final : public Path {
   std::size_t max_datagram_bytes () const override { return max_datagram_bytes_; }
   std::size_t max_burst_bytes () const override { return kMaxBurstBytes; }
   PathInfo info () const override { return info_; }
+  std::uint64_t dropped_datagrams () const override {
+    return inbox_->dropped () + outbox_->dropped ();
+  }
   Scheduler &scheduler () override { return core_loop ().scheduler (); }
 
  private:

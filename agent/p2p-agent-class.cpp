@@ -1,6 +1,7 @@
 // The class of P2pAgent: its life, properties and signals.
 #include "agent_class.hpp"
 
+#include "agent_properties.hpp"
 #include "boxes.hpp"
 #include "object_signaling.hpp"
 
@@ -8,32 +9,10 @@ using p2p::AgentPrivate;
 using p2p::AgentSettings;
 using p2p::Ref;
 
+using namespace p2p::agent_properties;
+
 namespace {
 
-enum Property : guint {
-  PROP_ID = 1,
-  PROP_SECRET,
-  PROP_IDENTITY,
-  PROP_FINGERPRINT,
-  PROP_RENDEZVOUS,
-  PROP_RENDEZVOUS_CA_FILE,
-  PROP_SIGNALING,
-  PROP_SIGNALING_STATE,
-  PROP_STUN_SERVER,
-  PROP_TURN_SERVER,
-  PROP_ICE_TRANSPORT_POLICY,
-  PROP_ICE_TCP,
-  PROP_CONGESTION_CONTROL,
-  PROP_ACCEPT_POLICY,
-  PROP_MAX_MESSAGE_BYTES,
-  PROP_PATH_ORDER,
-  PROP_PORT_MIN,
-  PROP_PORT_MAX,
-  PROP_NETWORK_CONFIG,
-  PROP_CONNECTIONS,
-  PROP_MAIN_CONTEXT,
-  N_PROPERTIES
-};
 GParamSpec *properties[N_PROPERTIES];
 
 enum Signal : guint {
@@ -44,10 +23,6 @@ enum Signal : guint {
   N_SIGNALS
 };
 guint signals[N_SIGNALS];
-
-constexpr guint64 kMinMessageBytes = 1024;
-constexpr guint64 kMaxMessageBytes = 1024 * 1024 * 1024;  // a message is held in memory whole
-constexpr guint kMaxPort = 65535;
 
 std::string
 random_id () {
@@ -320,232 +295,6 @@ p2p_agent_get_property (GObject *object, guint id, GValue *value, GParamSpec *ps
 }
 
 static void
-install_identity_properties () {
-  /**
-   * P2pAgent:id:
-   *
-   * The id by which peers ask for this agent: 1 to 128 letters, digits or characters of "._@:+-".
-   * "p2p-" and eight random characters when it is not given.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_ID] =
-      g_param_spec_string ("id", "Id", "Id of the agent", nullptr, p2p::kConstructOnly);
-  /**
-   * P2pAgent:secret:
-   *
-   * The secret that this agent shares with its peers; see [method@P2p.Agent.set_secret].
-   *
-   * Since: 1.0
-   */
-  properties[PROP_SECRET] =
-      g_param_spec_string ("secret", "Secret", "Secret that is shared with the peers", nullptr,
-                           static_cast<GParamFlags> (G_PARAM_WRITABLE | G_PARAM_STATIC_STRINGS));
-  /**
-   * P2pAgent:identity:
-   *
-   * The PEM file with this agent's key and certificate, made when it does not exist; %NULL is
-   * `gst-p2p/identity.pem` in the user's data directory.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_IDENTITY] = g_param_spec_string (
-      "identity", "Identity", "PEM file with key and certificate", nullptr, p2p::kReadWrite);
-  /**
-   * P2pAgent:fingerprint:
-   *
-   * The fingerprint of this agent's certificate, "sha-256 AB:CD:…". Reading it loads or makes the
-   * identity; %NULL when that fails.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_FINGERPRINT] =
-      g_param_spec_string ("fingerprint", "Fingerprint", "Fingerprint of the agent's certificate",
-                           nullptr, p2p::kReadOnly);
-}
-
-static void
-install_signaling_properties () {
-  /**
-   * P2pAgent:rendezvous:
-   *
-   * Where peers meet: "local" (processes of this user on this machine), "local:/PATH" of a socket,
-   * "ws://HOST[:PORT]" or "wss://HOST[:PORT]" of a rendezvous server, or "none". Not changed once
-   * the agent has started.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_RENDEZVOUS] = g_param_spec_string ("rendezvous", "Rendezvous", "Where peers meet",
-                                                     "local", p2p::kReadWrite);
-  /**
-   * P2pAgent:rendezvous-ca-file:
-   *
-   * A PEM file with the authorities to trust for "wss"; %NULL trusts the system's.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_RENDEZVOUS_CA_FILE] =
-      g_param_spec_string ("rendezvous-ca-file", "Rendezvous CA file",
-                           "PEM file with authorities to trust", nullptr, p2p::kReadWrite);
-  /**
-   * P2pAgent:signaling:
-   *
-   * The signaling to use instead of [property@P2p.Agent:rendezvous].
-   *
-   * Since: 1.0
-   */
-  properties[PROP_SIGNALING] =
-      g_param_spec_object ("signaling", "Signaling", "Signaling to use instead of the rendezvous",
-                           P2P_TYPE_SIGNALING, p2p::kReadWrite);
-  /**
-   * P2pAgent:signaling-state:
-   *
-   * How the agent stands with its meeting point. Notified in the agent's main context.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_SIGNALING_STATE] = g_param_spec_enum (
-      "signaling-state", "Signaling state", "How the agent stands with its meeting point",
-      P2P_TYPE_SIGNALING_STATE, P2P_SIGNALING_STATE_IDLE, p2p::kReadOnly);
-  /**
-   * P2pAgent:accept-policy:
-   *
-   * What to do with peers that ask for this agent.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_ACCEPT_POLICY] =
-      g_param_spec_enum ("accept-policy", "Accept policy", "What to do with peers that ask",
-                         P2P_TYPE_ACCEPT_POLICY, P2P_ACCEPT_POLICY_NONE, p2p::kReadWrite);
-}
-
-static void
-install_ice_properties () {
-  /**
-   * P2pAgent:stun-server:
-   *
-   * A STUN server, "stun://HOST[:PORT]"; %NULL uses that of the rendezvous server, if it has one.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_STUN_SERVER] = g_param_spec_string (
-      "stun-server", "STUN server", "stun://HOST[:PORT]", nullptr, p2p::kReadWrite);
-  /**
-   * P2pAgent:turn-server:
-   *
-   * The TURN server, "turn://USER:PASSWORD@HOST[:PORT][?transport=udp|tcp]"; read without the
-   * password. Setting it replaces those of [method@P2p.Agent.add_turn_server].
-   *
-   * Since: 1.0
-   */
-  properties[PROP_TURN_SERVER] = g_param_spec_string (
-      "turn-server", "TURN server", "turn://USER:PASSWORD@HOST[:PORT][?transport=udp|tcp]", nullptr,
-      p2p::kReadWrite);
-  /**
-   * P2pAgent:ice-transport-policy:
-   *
-   * Which candidates are used.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_ICE_TRANSPORT_POLICY] = g_param_spec_enum (
-      "ice-transport-policy", "ICE transport policy", "Which candidates are used",
-      P2P_TYPE_ICE_TRANSPORT_POLICY, P2P_ICE_TRANSPORT_POLICY_ALL, p2p::kReadWrite);
-  /**
-   * P2pAgent:ice-tcp:
-   *
-   * Whether TCP candidates are used too (RFC 6544).
-   *
-   * Since: 1.0
-   */
-  properties[PROP_ICE_TCP] =
-      g_param_spec_boolean ("ice-tcp", "ICE TCP", "Use TCP candidates too", TRUE, p2p::kReadWrite);
-  /**
-   * P2pAgent:port-min:
-   *
-   * The lowest port to bind; 0 for any.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_PORT_MIN] = g_param_spec_uint ("port-min", "Lowest port", "Lowest port to bind",
-                                                 0, kMaxPort, 0, p2p::kReadWrite);
-  /**
-   * P2pAgent:port-max:
-   *
-   * The highest port to bind; 0 for any.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_PORT_MAX] = g_param_spec_uint ("port-max", "Highest port", "Highest port to bind",
-                                                 0, kMaxPort, 0, p2p::kReadWrite);
-  /**
-   * P2pAgent:path-order:
-   *
-   * The ways to a peer, the best first: "ice" and the names of path factories. What is not named is
-   * not tried. %NULL is ICE first, then the factories as they were added.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_PATH_ORDER] = g_param_spec_boxed (
-      "path-order", "Path order", "Ways to a peer, the best first", G_TYPE_STRV, p2p::kReadWrite);
-}
-
-static void
-install_other_properties () {
-  /**
-   * P2pAgent:congestion-control:
-   *
-   * How the rate of sending is found.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_CONGESTION_CONTROL] = g_param_spec_enum (
-      "congestion-control", "Congestion control", "How the rate of sending is found",
-      P2P_TYPE_CONGESTION_CONTROL, P2P_CONGESTION_CONTROL_BBR, p2p::kReadWrite);
-  /**
-   * P2pAgent:max-message-bytes:
-   *
-   * The longest message that this agent takes, in bytes. Peers are told.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_MAX_MESSAGE_BYTES] = g_param_spec_uint64 (
-      "max-message-bytes", "Longest message", "Longest message to take, in bytes", kMinMessageBytes,
-      kMaxMessageBytes, 16 * 1024 * 1024, p2p::kReadWrite);
-  /**
-   * P2pAgent:network-config:
-   *
-   * What [method@P2p.Agent.create_network_config] gave last. Notified in the agent's main context.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_NETWORK_CONFIG] =
-      g_param_spec_boxed ("network-config", "Network configuration", "The one that was made last",
-                          P2P_TYPE_NETWORK_CONFIG, p2p::kReadOnly);
-  /**
-   * P2pAgent:connections:
-   *
-   * The connections that are not removed, a list of [class@P2p.Connection].
-   *
-   * Since: 1.0
-   */
-  properties[PROP_CONNECTIONS] =
-      g_param_spec_object ("connections", "Connections", "Connections that are not removed",
-                           G_TYPE_LIST_MODEL, p2p::kReadOnly);
-  /**
-   * P2pAgent:main-context:
-   *
-   * Where signals of the agent, its connections and their channels are emitted; %NULL is the
-   * thread-default main context of the thread that makes the agent.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_MAIN_CONTEXT] =
-      g_param_spec_boxed ("main-context", "Main context", "Where signals are emitted",
-                          G_TYPE_MAIN_CONTEXT, p2p::kConstructOnly);
-}
-
-static void
 install_signals () {
   /**
    * P2pAgent::incoming:
@@ -611,10 +360,7 @@ p2p_agent_class_init (P2pAgentClass *klass) {
   object_class->finalize = p2p_agent_finalize;
   object_class->set_property = p2p_agent_set_property;
   object_class->get_property = p2p_agent_get_property;
-  install_identity_properties ();
-  install_signaling_properties ();
-  install_ice_properties ();
-  install_other_properties ();
+  p2p::agent_make_properties (properties);
   g_object_class_install_properties (object_class, N_PROPERTIES, properties);
   install_signals ();
 }

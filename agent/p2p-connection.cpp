@@ -1,397 +1,25 @@
-#include <map>
-
+// The functions of P2pConnection.
 #include "boxes.hpp"
 #include "connection_events.hpp"
 #include "connection_stats.hpp"
 #include "private.hpp"
 
-using p2p::ChannelPort;
-using p2p::ConnectionCore;
 using p2p::ConnectionEvents;
-using p2p::ConnectionSnapshot;
 using p2p::Ref;
-
-namespace {
-
-struct Private {
-  std::shared_ptr<ConnectionCore> core;                       // set once
-  std::shared_ptr<ConnectionEvents> events;                   // set once
-  Ref<GListStore> channels;                                   // changes in the context only
-  P2pConnectionState told = P2P_CONNECTION_STATE_CONNECTING;  // last state-changed; context only
-  std::string told_reason;                                    // context only
-  std::mutex mutex;
-  // The one object of each port, until it is closed. Guarded by mutex.
-  std::map<const ChannelPort *, Ref<P2pChannel>> objects;
-};
-
-enum Property : guint {
-  PROP_PEER = 1,
-  PROP_STATE,
-  PROP_STATE_REASON,
-  PROP_AUTHENTICATION,
-  PROP_PEER_FINGERPRINT,
-  PROP_STATS,
-  PROP_LOCAL_CONFIG,
-  PROP_REMOTE_CONFIG,
-  PROP_CHANNELS,
-  N_PROPERTIES
-};
-GParamSpec *properties[N_PROPERTIES];
-
-enum Signal : guint { SIGNAL_STATE_CHANGED, SIGNAL_CHANNEL_OPENED, SIGNAL_WARNING, N_SIGNALS };
-guint signals[N_SIGNALS];
-
-}  // namespace
-
-/**
- * P2pConnectionState:
- * @P2P_CONNECTION_STATE_INCOMING: the peer asks for it; waits for [method@P2p.Connection.accept] or
- *   [method@P2p.Connection.refuse]
- * @P2P_CONNECTION_STATE_CONNECTING: waiting for the peer, or trying paths to it
- * @P2P_CONNECTION_STATE_CONNECTED: the peer is authenticated and messages flow
- * @P2P_CONNECTION_STATE_BROKEN: the path is lost; the connection waits for another one
- * @P2P_CONNECTION_STATE_REMOVED: it has ended, for good
- *
- * Where a connection is in its life.
- *
- * Since: 1.0
- */
-
-/**
- * P2pAuthentication:
- * @P2P_AUTHENTICATION_SIGNALING: by nothing but the meeting point's word: the connection is
- *   encrypted, and whoever runs the meeting point could have put another peer in its place
- * @P2P_AUTHENTICATION_FINGERPRINT: by its certificate, whose fingerprint was given
- * @P2P_AUTHENTICATION_SECRET: by the shared secret
- *
- * How a peer has proved who it is.
- *
- * Since: 1.0
- */
-
-/**
- * P2pConnection:
- *
- * A connection of an agent to one peer, which carries channels.
- *
- * Every function may be called from any thread. Signals, property notifications and changes of the
- * list of channels happen in the agent's main context, in order; what the functions return is
- * current, and may be ahead of the signals.
- *
- * A connection lives as long as its agent, or until it is removed; its [class@P2p.Agent] holds a
- * reference until then.
- *
- * Since: 1.0
- */
-struct _P2pConnection {
-  GObject parent_instance;
-  Private *priv;
-};
-
-G_DEFINE_FINAL_TYPE (P2pConnection, p2p_connection, G_TYPE_OBJECT)
 
 static bool
 is_connection (P2pConnection *self) {
-  return P2P_IS_CONNECTION (self) && self->priv->core;
+  return P2P_IS_CONNECTION (self) && p2p::connection_core (self);
 }
 
-static void
-p2p_connection_init (P2pConnection *self) {
-  self->priv = new Private;
-  self->priv->channels = Ref<GListStore>::adopt (g_list_store_new (P2P_TYPE_CHANNEL));
-}
-
-static void
-p2p_connection_finalize (GObject *object) {
-  delete P2P_CONNECTION (object)->priv;
-  G_OBJECT_CLASS (p2p_connection_parent_class)->finalize (object);
-}
-
-static void
-p2p_connection_get_property (GObject *object, guint id, GValue *value, GParamSpec *pspec) {
-  P2pConnection *self = P2P_CONNECTION (object);
-  if (!self->priv->core) return;
-  switch (id) {
-    case PROP_PEER:
-      g_value_set_string (value, p2p_connection_get_peer (self));
-      break;
-    case PROP_STATE:
-      g_value_set_enum (value, p2p_connection_get_state (self));
-      break;
-    case PROP_STATE_REASON:
-      g_value_take_string (value, p2p_connection_dup_state_reason (self));
-      break;
-    case PROP_AUTHENTICATION:
-      g_value_set_enum (value, p2p_connection_get_authentication (self));
-      break;
-    case PROP_PEER_FINGERPRINT:
-      g_value_take_string (value, p2p_connection_dup_peer_fingerprint (self));
-      break;
-    case PROP_STATS:
-      g_value_take_variant (value, p2p_connection_get_stats (self));
-      break;
-    case PROP_LOCAL_CONFIG:
-      g_value_take_boxed (value, p2p_connection_dup_local_config (self));
-      break;
-    case PROP_REMOTE_CONFIG:
-      g_value_take_boxed (value, p2p_connection_dup_remote_config (self));
-      break;
-    case PROP_CHANNELS:
-      g_value_set_object (value, p2p_connection_get_channels (self));
-      break;
-    default:
-      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
-  }
-}
-
-static void
-install_properties (GObjectClass *klass) {
-  /**
-   * P2pConnection:peer:
-   *
-   * The id of the peer.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_PEER] =
-      g_param_spec_string ("peer", "Peer", "Id of the peer", nullptr, p2p::kReadOnly);
-  /**
-   * P2pConnection:state:
-   *
-   * Where the connection is in its life.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_STATE] =
-      g_param_spec_enum ("state", "State", "State of the connection", P2P_TYPE_CONNECTION_STATE,
-                         P2P_CONNECTION_STATE_CONNECTING, p2p::kReadOnly);
-  /**
-   * P2pConnection:state-reason:
-   *
-   * Why the connection is in its state, for people.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_STATE_REASON] = g_param_spec_string (
-      "state-reason", "State reason", "Why it is in its state", nullptr, p2p::kReadOnly);
-  /**
-   * P2pConnection:authentication:
-   *
-   * How the peer has proved who it is.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_AUTHENTICATION] =
-      g_param_spec_enum ("authentication", "Authentication", "How the peer has proved who it is",
-                         P2P_TYPE_AUTHENTICATION, P2P_AUTHENTICATION_SIGNALING, p2p::kReadOnly);
-  /**
-   * P2pConnection:peer-fingerprint:
-   *
-   * The fingerprint of the peer's certificate; %NULL before it is known.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_PEER_FINGERPRINT] =
-      g_param_spec_string ("peer-fingerprint", "Peer fingerprint",
-                           "Fingerprint of the peer's certificate", nullptr, p2p::kReadOnly);
-  /**
-   * P2pConnection:stats:
-   *
-   * What [method@P2p.Connection.get_stats] returns. Not notified.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_STATS] = g_param_spec_variant ("stats", "Stats", "Figures of the connection",
-                                                 G_VARIANT_TYPE_VARDICT, nullptr, p2p::kReadOnly);
-  /**
-   * P2pConnection:local-config:
-   *
-   * How this side can be reached; %NULL before it is known, and it grows while candidates are
-   * gathered.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_LOCAL_CONFIG] =
-      g_param_spec_boxed ("local-config", "Local configuration", "How this side can be reached",
-                          P2P_TYPE_NETWORK_CONFIG, p2p::kReadOnly);
-  /**
-   * P2pConnection:remote-config:
-   *
-   * How the peer can be reached; %NULL before it is known.
-   *
-   * Since: 1.0
-   */
-  properties[PROP_REMOTE_CONFIG] =
-      g_param_spec_boxed ("remote-config", "Remote configuration", "How the peer can be reached",
-                          P2P_TYPE_NETWORK_CONFIG, p2p::kReadOnly);
-  /**
-   * P2pConnection:channels:
-   *
-   * The open channels, a list of [class@P2p.Channel].
-   *
-   * Since: 1.0
-   */
-  properties[PROP_CHANNELS] = g_param_spec_object ("channels", "Channels", "Open channels",
-                                                   G_TYPE_LIST_MODEL, p2p::kReadOnly);
-  g_object_class_install_properties (klass, N_PROPERTIES, properties);
-}
-
-static void
-install_signals () {
-  /**
-   * P2pConnection::state-changed:
-   * @self: the connection
-   * @state: the state that it has entered
-   * @reason: why, for people
-   *
-   * The connection has entered another state, or the reason of its state is another. Emitted in the
-   * agent's main context.
-   *
-   * Since: 1.0
-   */
-  signals[SIGNAL_STATE_CHANGED] =
-      g_signal_new ("state-changed", P2P_TYPE_CONNECTION, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr,
-                    nullptr, G_TYPE_NONE, 2, P2P_TYPE_CONNECTION_STATE, G_TYPE_STRING);
-  /**
-   * P2pConnection::channel-opened:
-   * @self: the connection
-   * @channel: the channel
-   *
-   * The peer has opened a channel. Emitted in the agent's main context.
-   *
-   * Since: 1.0
-   */
-  signals[SIGNAL_CHANNEL_OPENED] =
-      g_signal_new ("channel-opened", P2P_TYPE_CONNECTION, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr,
-                    nullptr, G_TYPE_NONE, 1, P2P_TYPE_CHANNEL);
-  /**
-   * P2pConnection::warning:
-   * @self: the connection
-   * @warning: what is not as it should be
-   *
-   * Something that the connection survives, such as a server that cannot be used. Emitted in the
-   * agent's main context.
-   *
-   * Since: 1.0
-   */
-  signals[SIGNAL_WARNING] = g_signal_new ("warning", P2P_TYPE_CONNECTION, G_SIGNAL_RUN_LAST, 0,
-                                          nullptr, nullptr, nullptr, G_TYPE_NONE, 1, G_TYPE_ERROR);
-}
-
-static void
-p2p_connection_class_init (P2pConnectionClass *klass) {
-  GObjectClass *object_class = G_OBJECT_CLASS (klass);
-  object_class->finalize = p2p_connection_finalize;
-  object_class->get_property = p2p_connection_get_property;
-  install_properties (object_class);
-  install_signals ();
-}
-
-// In the context. Lists the channel unless it is listed, or closed already.
-static void
-list_channel (P2pConnection *self, P2pChannel *channel) {
-  GListStore *list = self->priv->channels.get ();
-  if (p2p_channel_is_open (channel)) {
-    if (!g_list_store_find (list, channel, nullptr)) g_list_store_append (list, channel);
-    return;
-  }
-  const std::lock_guard lock (self->priv->mutex);
-  self->priv->objects.erase (p2p::channel_port (channel).get ());
-}
-
-// The one object of the port. From any thread.
-static Ref<P2pChannel>
-channel_of (P2pConnection *self, const std::shared_ptr<ChannelPort> &port) {
-  Ref<P2pChannel> channel;
-  {
-    const std::lock_guard lock (self->priv->mutex);
-    Ref<P2pChannel> &known = self->priv->objects[port.get ()];
-    if (known) return known;
-    known = Ref<P2pChannel>::adopt (p2p::channel_new (port, self));
-    channel = known;
-  }
-  p2p::post_event (self->priv->events->context (),
-                   [weak = p2p::WeakObject<P2pConnection> (self), channel] {
-                     if (const auto alive = weak.lock ())
-                       list_channel (alive.get (), channel.get ());
-                   });
-  return channel;
-}
-
-static void
-on_changed (P2pConnection *self, const ConnectionSnapshot &now) {
-  Private &priv = *self->priv;
-  GObject *object = G_OBJECT (self);
-  g_object_freeze_notify (object);
-  for (const Property property :
-       {PROP_LOCAL_CONFIG, PROP_REMOTE_CONFIG, PROP_PEER_FINGERPRINT, PROP_AUTHENTICATION})
-    g_object_notify_by_pspec (object, properties[property]);
-  const bool entered = now.state != priv.told;
-  const bool told_now = entered || now.reason != priv.told_reason;
-  priv.told = now.state;
-  priv.told_reason = now.reason;
-  if (entered) g_object_notify_by_pspec (object, properties[PROP_STATE]);
-  if (told_now) g_object_notify_by_pspec (object, properties[PROP_STATE_REASON]);
-  g_object_thaw_notify (object);
-  if (told_now)
-    g_signal_emit (self, signals[SIGNAL_STATE_CHANGED], 0, now.state, now.reason.c_str ());
-}
-
-static void
-on_channel_opened (P2pConnection *self, std::shared_ptr<ChannelPort> port) {
-  const Ref<P2pChannel> channel = channel_of (self, port);
-  list_channel (self, channel.get ());
-  g_signal_emit (self, signals[SIGNAL_CHANNEL_OPENED], 0, channel.get ());
-}
-
-static void
-on_channel_closed (P2pConnection *self, const std::string &name) {
-  Ref<P2pChannel> closed;
-  {
-    const std::lock_guard lock (self->priv->mutex);
-    auto &objects = self->priv->objects;
-    // The name may be in use again already, by a channel that is open.
-    for (auto it = objects.begin (); it != objects.end (); ++it)
-      if (it->first->name () == name && !it->first->is_open ()) {
-        closed = std::move (it->second);
-        objects.erase (it);
-        break;
-      }
-  }
-  if (!closed) return;
-  guint position = 0;
-  GListStore *list = self->priv->channels.get ();
-  if (g_list_store_find (list, closed.get (), &position)) g_list_store_remove (list, position);
-  p2p::channel_closed (closed.get ());
-}
-
-static void
-on_warning (P2pConnection *self, const p2p::Error &warning) {
-  const p2p::UniqueError error (warning.to_gerror ());
-  g_signal_emit (self, signals[SIGNAL_WARNING], 0, error.get ());
-}
-
-P2pConnection *
-p2p::connection_new (std::shared_ptr<ConnectionCore> core, Ref<GMainContext> context) {
-  auto *self = static_cast<P2pConnection *> (g_object_new (P2P_TYPE_CONNECTION, nullptr));
-  Private &priv = *self->priv;
-  priv.told = core->snapshot ().state;
-  priv.events = std::make_shared<ConnectionEvents> (
-      self, std::move (context),
-      ConnectionEvents::Handlers{on_changed, on_channel_opened, on_channel_closed, on_warning});
-  priv.core = std::move (core);
-  priv.core->set_observer (priv.events);
-  return self;
-}
-
-const std::shared_ptr<ConnectionCore> &
-p2p::connection_core (P2pConnection *connection) {
-  return connection->priv->core;
+static p2p::ConnectionCore &
+core (P2pConnection *self) {
+  return *p2p::connection_core (self);
 }
 
 void
 p2p::connection_return_when_connected (P2pConnection *connection, Ref<GTask> task) {
-  connection->priv->events->wait (ConnectionEvents::Until::connected, std::move (task));
+  connection_events (connection)->wait (ConnectionEvents::Until::connected, std::move (task));
 }
 
 /**
@@ -407,7 +35,7 @@ p2p::connection_return_when_connected (P2pConnection *connection, Ref<GTask> tas
 const char *
 p2p_connection_get_peer (P2pConnection *self) {
   g_return_val_if_fail (is_connection (self), nullptr);
-  return self->priv->core->peer ().c_str ();
+  return core (self).peer ().c_str ();
 }
 
 /**
@@ -423,7 +51,7 @@ p2p_connection_get_peer (P2pConnection *self) {
 P2pConnectionState
 p2p_connection_get_state (P2pConnection *self) {
   g_return_val_if_fail (is_connection (self), P2P_CONNECTION_STATE_REMOVED);
-  return self->priv->core->snapshot ().state;
+  return core (self).snapshot ().state;
 }
 
 /**
@@ -439,7 +67,7 @@ p2p_connection_get_state (P2pConnection *self) {
 char *
 p2p_connection_dup_state_reason (P2pConnection *self) {
   g_return_val_if_fail (is_connection (self), nullptr);
-  return g_strdup (self->priv->core->snapshot ().reason.c_str ());
+  return g_strdup (core (self).snapshot ().reason.c_str ());
 }
 
 /**
@@ -456,7 +84,7 @@ p2p_connection_dup_state_reason (P2pConnection *self) {
 GError *
 p2p_connection_dup_error (P2pConnection *self) {
   g_return_val_if_fail (is_connection (self), nullptr);
-  const p2p::Status error = self->priv->core->snapshot ().error;
+  const p2p::Status error = core (self).snapshot ().error;
   return error ? error->to_gerror () : nullptr;
 }
 
@@ -473,7 +101,7 @@ p2p_connection_dup_error (P2pConnection *self) {
 P2pAuthentication
 p2p_connection_get_authentication (P2pConnection *self) {
   g_return_val_if_fail (is_connection (self), P2P_AUTHENTICATION_SIGNALING);
-  return self->priv->core->snapshot ().authentication;
+  return core (self).snapshot ().authentication;
 }
 
 /**
@@ -489,7 +117,7 @@ p2p_connection_get_authentication (P2pConnection *self) {
 char *
 p2p_connection_dup_peer_fingerprint (P2pConnection *self) {
   g_return_val_if_fail (is_connection (self), nullptr);
-  return g_strdup (p2p::or_null (self->priv->core->snapshot ().peer_fingerprint));
+  return g_strdup (p2p::or_null (core (self).snapshot ().peer_fingerprint));
 }
 
 /**
@@ -506,6 +134,8 @@ p2p_connection_dup_peer_fingerprint (P2pConnection *self) {
  * - `congestion-window-bytes`, `bytes-in-flight`, `packet-bytes` (t)
  * - `connect-took-ms`, `connected-for-ms` (x), `signals-rejected` (t): signaling messages that were
  *   malformed, not authentic or untimely
+ * - `path-datagrams-dropped` (t): datagrams that a [iface@P2p.Path] in use did not take, or brought
+ *   faster than they were taken
  * - `path-attempts` (as): one sentence for each path that was tried
  *
  * And once they are known: `peer-fingerprint` (s), `cipher` (s), `congestion-control` (s),
@@ -519,7 +149,7 @@ p2p_connection_dup_peer_fingerprint (P2pConnection *self) {
 GVariant *
 p2p_connection_get_stats (P2pConnection *self) {
   g_return_val_if_fail (is_connection (self), nullptr);
-  return p2p::connection_stats_to_variant (self->priv->core->peer (), self->priv->core->stats ());
+  return p2p::connection_stats_to_variant (core (self).peer (), core (self).stats ());
 }
 
 static P2pNetworkConfig *
@@ -540,7 +170,7 @@ box (const std::optional<p2p::NetworkConfig> &config) {
 P2pNetworkConfig *
 p2p_connection_dup_local_config (P2pConnection *self) {
   g_return_val_if_fail (is_connection (self), nullptr);
-  return box (self->priv->core->snapshot ().local_config);
+  return box (core (self).snapshot ().local_config);
 }
 
 /**
@@ -556,7 +186,7 @@ p2p_connection_dup_local_config (P2pConnection *self) {
 P2pNetworkConfig *
 p2p_connection_dup_remote_config (P2pConnection *self) {
   g_return_val_if_fail (is_connection (self), nullptr);
-  return box (self->priv->core->snapshot ().remote_config);
+  return box (core (self).snapshot ().remote_config);
 }
 
 /**
@@ -575,7 +205,7 @@ gboolean
 p2p_connection_update_remote_config (P2pConnection *self, P2pNetworkConfig *config,
                                      GError **error) {
   g_return_val_if_fail (is_connection (self) && config, FALSE);
-  return p2p::answer (self->priv->core->update_remote_config (config->content), false, error);
+  return p2p::answer (core (self).update_remote_config (config->content), false, error);
 }
 
 /**
@@ -589,7 +219,7 @@ p2p_connection_update_remote_config (P2pConnection *self, P2pNetworkConfig *conf
 void
 p2p_connection_accept (P2pConnection *self) {
   g_return_if_fail (is_connection (self));
-  self->priv->core->accept ();
+  core (self).accept ();
 }
 
 /**
@@ -604,7 +234,7 @@ p2p_connection_accept (P2pConnection *self) {
 void
 p2p_connection_refuse (P2pConnection *self, const char *reason) {
   g_return_if_fail (is_connection (self));
-  self->priv->core->refuse (p2p::from_nullable (reason));
+  core (self).refuse (p2p::from_nullable (reason));
 }
 
 /**
@@ -623,7 +253,8 @@ gboolean
 p2p_connection_wait_connected (P2pConnection *self, GCancellable *cancellable, GError **error) {
   g_return_val_if_fail (is_connection (self), FALSE);
   bool cancelled = false;
-  const p2p::Status status = self->priv->events->wait_connected (cancellable, &cancelled);
+  const p2p::Status status =
+      p2p::connection_events (self)->wait_connected (cancellable, &cancelled);
   return p2p::answer (status, cancelled, error);
 }
 
@@ -645,8 +276,8 @@ p2p_connection_open_channel (P2pConnection *self, const char *name, P2pChannelOp
                              GError **error) {
   g_return_val_if_fail (is_connection (self) && name, nullptr);
   const auto port =
-      self->priv->core->open_channel (name, options ? options->content : p2p::ChannelOptions{});
-  if (port.ok ()) return channel_of (self, port.value ()).leak ();
+      core (self).open_channel (name, options ? options->content : p2p::ChannelOptions{});
+  if (port.ok ()) return p2p::connection_channel (self, port.value ()).leak ();
   p2p::throw_error (port.error (), error);
   return nullptr;
 }
@@ -665,8 +296,8 @@ p2p_connection_open_channel (P2pConnection *self, const char *name, P2pChannelOp
 P2pChannel *
 p2p_connection_lookup_channel (P2pConnection *self, const char *name) {
   g_return_val_if_fail (is_connection (self) && name, nullptr);
-  const auto port = self->priv->core->lookup_channel (name);
-  return port ? channel_of (self, port).leak () : nullptr;
+  const auto port = core (self).lookup_channel (name);
+  return port ? p2p::connection_channel (self, port).leak () : nullptr;
 }
 
 /**
@@ -682,7 +313,7 @@ p2p_connection_lookup_channel (P2pConnection *self, const char *name) {
 GListModel *
 p2p_connection_get_channels (P2pConnection *self) {
   g_return_val_if_fail (P2P_IS_CONNECTION (self), nullptr);
-  return G_LIST_MODEL (self->priv->channels.get ());
+  return p2p::connection_channels (self);
 }
 
 /**
@@ -696,7 +327,7 @@ p2p_connection_get_channels (P2pConnection *self) {
 void
 p2p_connection_close (P2pConnection *self) {
   g_return_if_fail (is_connection (self));
-  self->priv->core->close ();
+  core (self).close ();
 }
 
 /**
@@ -716,8 +347,8 @@ p2p_connection_close_async (P2pConnection *self, GCancellable *cancellable,
   g_return_if_fail (is_connection (self));
   GTask *task = g_task_new (self, cancellable, callback, user_data);
   g_task_set_source_tag (task, reinterpret_cast<gpointer> (p2p_connection_close_async));
-  self->priv->core->close ();
-  self->priv->events->wait (ConnectionEvents::Until::removed, Ref<GTask>::adopt (task));
+  core (self).close ();
+  p2p::connection_events (self)->wait (ConnectionEvents::Until::removed, Ref<GTask>::adopt (task));
 }
 
 /**

@@ -31,5 +31,9 @@ try:
         if not part:
             break
         sys.stdout.buffer.write(part)
+    sys.stdout.buffer.flush()
+    # The sender closes, once it knows that everything was taken.
+    while connection.get_state() != P2p.ConnectionState.REMOVED:
+        GLib.MainContext.default().iteration(True)
 except GLib.Error as error:
     sys.exit(error.message)

@@ -29,5 +29,9 @@ try:
         channel.send(GLib.Bytes.new(part), None)
     channel.end()
     channel.flush(None)
+    # Tells the peer; without it, the peer would have to notice that this process is gone.
+    loop = GLib.MainLoop()
+    agent.close_async(None, lambda _agent, _result: loop.quit())
+    loop.run()
 except GLib.Error as error:
     sys.exit(error.message)

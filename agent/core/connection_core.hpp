@@ -33,6 +33,7 @@ struct ConnectionStats {
   TransportStats transport;
   TimeUs connected_for_us = 0, connect_took_us = 0;
   std::uint64_t signals_rejected = 0;  // malformed, unauthentic or untimely signaling messages
+  std::uint64_t path_datagrams_dropped = 0;  // by the path in use, on this side
 };
 
 class ConnectionCore {

@@ -40,6 +40,7 @@ Connection::stats () const {
       const MutexLock lock (mutex_);
       stats.snapshot = snapshot_;
       stats.snapshot.path = path_->info ();
+      stats.path_datagrams_dropped = path_->dropped_datagrams ();
     } else {
       stats.snapshot = snapshot ();
     }

@@ -14,6 +14,11 @@ is_text (JsonNode *node) {
   return node && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING;
 }
 
+bool
+is_valid (const std::string &text) {
+  return g_utf8_validate_len (text.data (), text.size (), nullptr);
+}
+
 std::string
 to_text (JsonNode *node) {
   const UniqueChars text (json_to_string (node, FALSE));
@@ -21,6 +26,12 @@ to_text (JsonNode *node) {
 }
 
 }  // namespace
+
+std::string
+valid_utf8 (const std::string &text) {
+  const UniqueChars valid (g_utf8_make_valid (text.data (), static_cast<gssize> (text.size ())));
+  return valid.get ();
+}
 
 JsonReader::JsonReader (Ref<JsonParser> parser, const char *what)
     : parser_ (std::move (parser)),
@@ -57,7 +68,7 @@ JsonReader::has (const char *field) const {
 std::string
 JsonReader::text_or (const char *field, const std::string &fallback) const {
   JsonNode *node = member (field);
-  return is_text (node) ? json_node_get_string (node) : fallback;
+  return is_text (node) ? valid_utf8 (json_node_get_string (node)) : fallback;
 }
 
 bool
@@ -81,6 +92,7 @@ JsonReader::text (const char *field, std::size_t max_bytes) const {
   if (!is_text (node)) return malformed (field, "is not a string");
   std::string value = json_node_get_string (node);
   if (value.size () > max_bytes) return malformed (field, "is too long");
+  if (!is_valid (value)) return malformed (field, "is not valid Unicode");
   return value;
 }
 
@@ -100,6 +112,8 @@ JsonReader::texts (const char *field, std::size_t max_count, std::size_t max_byt
     values.emplace_back (json_node_get_string (element));
     if (values.back ().size () > max_bytes)
       return malformed (field, "has an entry that is too long");
+    if (!is_valid (values.back ()))
+      return malformed (field, "has an entry that is not valid Unicode");
   }
   return values;
 }
@@ -119,7 +133,7 @@ JsonWriter::JsonWriter () : builder_ (Ref<JsonBuilder>::adopt (json_builder_new 
 JsonWriter &
 JsonWriter::text (const char *field, const std::string &value) {
   json_builder_set_member_name (builder_.get (), field);
-  json_builder_add_string_value (builder_.get (), value.c_str ());
+  json_builder_add_string_value (builder_.get (), valid_utf8 (value).c_str ());
   return *this;
 }
 
@@ -142,7 +156,7 @@ JsonWriter::texts (const char *field, const std::vector<std::string> &values) {
   json_builder_set_member_name (builder_.get (), field);
   json_builder_begin_array (builder_.get ());
   for (const std::string &value : values)
-    json_builder_add_string_value (builder_.get (), value.c_str ());
+    json_builder_add_string_value (builder_.get (), valid_utf8 (value).c_str ());
   json_builder_end_array (builder_.get ());
   return *this;
 }

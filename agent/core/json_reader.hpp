@@ -10,6 +10,9 @@
 
 namespace p2p {
 
+// The text with U+FFFD for whatever in it is not UTF-8.
+std::string valid_utf8 (const std::string &text);
+
 class JsonReader {
  public:
   // `what` names the text in errors: "network configuration".

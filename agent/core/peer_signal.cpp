@@ -139,7 +139,8 @@ from_json (const std::string &json) {
     }
     case PeerSignal::Kind::bye:
       signal.code = code_from_name (reader->text_or ("code", ""));
-      signal.text = reader->text_or ("text", "").substr (0, kMaxTextBytes);
+      // The cut may go through a character.
+      signal.text = valid_utf8 (reader->text_or ("text", "").substr (0, kMaxTextBytes));
       break;
   }
   return signal;

@@ -58,6 +58,8 @@ class Path {
   virtual std::size_t max_datagram_bytes () const = 0;  // at least kMinDatagramBytes
   virtual std::size_t max_burst_bytes () const = 0;     // at least max_datagram_bytes
   virtual PathInfo info () const = 0;
+  // What was lost on this side for want of room, in both directions.
+  virtual std::uint64_t dropped_datagrams () const { return 0; }
   virtual Scheduler &scheduler () = 0;  // the clock by which this path lives
 };
 

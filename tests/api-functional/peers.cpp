@@ -170,10 +170,16 @@ bool
 Peers::connect () {
   at_alice.reset (p2p_agent_open_connection (alice.get (), "bob", nullptr, nullptr));
   at_bob.reset (p2p_agent_open_connection (bob.get (), "alice", nullptr, nullptr));
-  return at_alice && at_bob && wait_until ([this] {
-           return p2p_connection_get_state (at_alice.get ()) == P2P_CONNECTION_STATE_CONNECTED &&
-                  p2p_connection_get_state (at_bob.get ()) == P2P_CONNECTION_STATE_CONNECTED;
-         });
+  if (!at_alice || !at_bob) return false;
+  const auto state = [] (const Object<P2pConnection> &connection) {
+    return p2p_connection_get_state (connection.get ());
+  };
+  const bool decided = wait_until ([&] {
+    return state (at_alice) != P2P_CONNECTION_STATE_CONNECTING &&
+           state (at_bob) != P2P_CONNECTION_STATE_CONNECTING;
+  });
+  return decided && state (at_alice) == P2P_CONNECTION_STATE_CONNECTED &&
+         state (at_bob) == P2P_CONNECTION_STATE_CONNECTED;
 }
 
 bool

@@ -87,7 +87,7 @@ void use_only (P2pAgent *agent, P2pPathFactory *factory, const char *name);
 struct Peers {
   // Without a network, paths have to be added by the test.
   explicit Peers (P2pMemoryNetwork *the_network = nullptr);
-  // Opens the connection on both sides and waits for it.
+  // Opens the connection on both sides and waits until it is up, or has failed on both.
   bool connect ();
   // The channel of that name at alice, and at bob as soon as the peer knows it.
   bool open_channel (const char *name);
