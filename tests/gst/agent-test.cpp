@@ -40,6 +40,12 @@ class Agents : public testing::Test {
         &closed);
     while (!closed) g_main_context_iteration (nullptr, TRUE);
   }
+  static void close_connections (P2pAgent *agent) {
+    p2p_agent_close_connections (agent);
+    const gint64 until = g_get_monotonic_time () + 20 * G_USEC_PER_SEC;
+    while (g_list_model_get_n_items (p2p_agent_get_connections (agent)) > 0)
+      ASSERT_LT (g_get_monotonic_time (), until);
+  }
   void start (const std::string &sink = "", const std::string &src = "") {
     sender_ = std::make_unique<Pipeline> ("appsrc name=in ! p2psink name=p2p peer=bob " + sink);
     receiver_ = std::make_unique<Pipeline> ("p2psrc name=p2p peer=alice " + src +
@@ -90,6 +96,8 @@ TEST_F (Agents, OfTheApplicationStayWhenTheElementsGo) {
     ASSERT_EQ (receiver_->wait_end (), "eos");
     sender_->stop ();
     receiver_->stop ();
+    // A connection that was there before its element is the application's to close.
+    for (P2pAgent *agent : {alice_, bob_}) close_connections (agent);
   }
 }
 
