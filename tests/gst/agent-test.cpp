@@ -123,7 +123,7 @@ TEST_F (Agents, UnreliableStreamMarksItsGaps) {
   push (0, 500);
   const Sample first = pull ();
   ASSERT_TRUE (first);
-  g_object_set (network_, "loss", 0.3, nullptr);
+  g_object_set (network_, "loss", 0.1, nullptr);
   constexpr guint64 kBuffers = 400;
   for (guint64 i = 1; i < kBuffers; i++) push (i, 500);
   gst_app_src_end_of_stream (in_);
