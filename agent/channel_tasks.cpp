@@ -37,45 +37,33 @@ ChannelTasks::receive (Ref<GTask> task) {
   add (incoming_, {Operation::Kind::receive, pend (std::move (task)), {}});
 }
 
-void
-ChannelTasks::watch (GSource *source) {
-  {
-    const std::lock_guard lock (mutex_);
-    watchers_.push_back (source);
-  }
-  activity ();
-}
-
-void
-ChannelTasks::unwatch (GSource *source) {
-  const std::lock_guard lock (mutex_);
-  watchers_.erase (std::remove (watchers_.begin (), watchers_.end (), source), watchers_.end ());
+std::shared_ptr<SourceAlarm>
+ChannelTasks::alarm () {
+  listen ();
+  return alarm_;
 }
 
 void
 ChannelTasks::add (Queue &queue, Operation operation) {
+  listen ();
   {
     const std::lock_guard lock (mutex_);
     queue.push_back (std::move (operation));
   }
-  activity ();
+  pump ();
 }
 
+// Listening begins with the first use, so that blocking callers pay nothing for it.
 void
-ChannelTasks::activity () {
-  bool listen = false;
-  {
-    const std::lock_guard lock (mutex_);
-    // Listening begins with the first use, so that blocking callers pay nothing for it.
-    listen = !listening_;
-    listening_ = true;
-    for (GSource *source : watchers_) g_source_set_ready_time (source, 0);
-  }
-  if (listen)
+ChannelTasks::listen () {
+  std::call_once (listening_, [this] {
     port_->set_activity ([weak = weak_from_this ()] {
-      if (const auto self = weak.lock ()) self->activity ();
+      const auto self = weak.lock ();
+      if (!self) return;
+      self->alarm_->ring ();
+      self->pump ();
     });
-  pump ();
+  });
 }
 
 void

@@ -5,10 +5,10 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <vector>
 
 #include "core/channel_port.hpp"
 #include "pending_task.hpp"
+#include "source_alarm.hpp"
 
 namespace p2p {
 
@@ -22,10 +22,8 @@ class ChannelTasks : public std::enable_shared_from_this<ChannelTasks> {
   void end ();                   // the same
   void receive (Ref<GTask> task);
 
-  // A source whose ready time is set to "now" whenever the channel may have become readable or
-  // writable. Unwatched from its dispose function.
-  void watch (GSource *source);
-  void unwatch (GSource *source);
+  // Rings whenever the channel may have become readable or writable.
+  std::shared_ptr<SourceAlarm> alarm ();
 
  private:
   struct Operation {
@@ -37,18 +35,19 @@ class ChannelTasks : public std::enable_shared_from_this<ChannelTasks> {
 
   std::shared_ptr<PendingTask> pend (Ref<GTask> task);
   void add (Queue &queue, Operation operation);
-  void activity ();
+  void listen ();
   void pump ();
   void pump_queue (Queue &queue);
   bool attempt (Operation &operation);
   void drop_ended ();
 
   const std::shared_ptr<ChannelPort> port_;
+  const std::shared_ptr<SourceAlarm> alarm_ = std::make_shared<SourceAlarm> ();
+  std::once_flag listening_;
   std::mutex mutex_;
   // All below is guarded by mutex_. Only the one thread that set pumping_ takes from the queues.
   Queue outgoing_, incoming_;
-  std::vector<GSource *> watchers_;
-  bool listening_ = false, pumping_ = false, again_ = false;
+  bool pumping_ = false, again_ = false;
 };
 
 }  // namespace p2p

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <optional>
 
+#include "pollable_source.hpp"
 #include "private.hpp"
 
 using p2p::ChannelPort;
@@ -16,79 +17,6 @@ namespace {
 
 // Small enough to share a connection fairly, large enough that its header does not count.
 constexpr gsize kChunkBytes = 64 * 1024;
-
-using ReadyFunc = bool (*) (GObject *stream);
-
-// Ready whenever its half of the stream is; woken by the channel's activity.
-struct ReadySource {
-  GSource parent;
-  struct Content {
-    std::shared_ptr<ChannelTasks> tasks;
-    Ref<GObject> stream;
-    ReadyFunc ready;
-  } * content;
-};
-
-gboolean
-ready_source_check (GSource *source) {
-  const auto *content = reinterpret_cast<ReadySource *> (source)->content;
-  return content->ready (content->stream.get ());
-}
-
-gboolean
-ready_source_prepare (GSource *source, gint *timeout_ms) {
-  *timeout_ms = -1;
-  return ready_source_check (source);
-}
-
-gboolean
-ready_source_dispatch (GSource *source, GSourceFunc callback, gpointer user_data) {
-  // Before the check, so that what happens after it wakes the source again.
-  g_source_set_ready_time (source, -1);
-  if (!ready_source_check (source)) return G_SOURCE_CONTINUE;
-  return callback ? callback (user_data) : G_SOURCE_REMOVE;
-}
-
-void
-ready_source_dispose (GSource *source) {
-  reinterpret_cast<ReadySource *> (source)->content->tasks->unwatch (source);
-}
-
-void
-ready_source_finalize (GSource *source) {
-  delete reinterpret_cast<ReadySource *> (source)->content;
-}
-
-GSourceFuncs ready_source_funcs = {ready_source_prepare,
-                                   ready_source_check,
-                                   ready_source_dispatch,
-                                   ready_source_finalize,
-                                   nullptr,
-                                   nullptr};
-
-GSource *
-pollable_source (GObject *stream, const std::shared_ptr<ChannelTasks> &tasks, ReadyFunc ready,
-                 GCancellable *cancellable) {
-  GSource *source = g_source_new (&ready_source_funcs, sizeof (ReadySource));
-  g_source_set_static_name (source, "p2p channel");
-  reinterpret_cast<ReadySource *> (source)->content =
-      new ReadySource::Content{tasks, Ref<GObject>::share (stream), ready};
-  g_source_set_dispose_function (source, ready_source_dispose);
-  tasks->watch (source);
-  // The child's dispatch is what dispatches its parent; nothing else is to be done there.
-  g_source_set_callback (
-      source, [] (gpointer) -> gboolean { return G_SOURCE_CONTINUE; }, nullptr, nullptr);
-  GSource *pollable = g_pollable_source_new (stream);
-  g_source_add_child_source (pollable, source);
-  if (cancellable) {
-    GSource *cancelled = g_cancellable_source_new (cancellable);
-    g_source_set_dummy_callback (cancelled);
-    g_source_add_child_source (pollable, cancelled);
-    g_source_unref (cancelled);
-  }
-  g_source_unref (source);
-  return pollable;
-}
 
 struct InputPrivate {
   std::shared_ptr<ChannelPort> port;
@@ -240,8 +168,9 @@ p2p_channel_input_is_readable (GPollableInputStream *stream) {
 
 static GSource *
 p2p_channel_input_create_source (GPollableInputStream *stream, GCancellable *cancellable) {
-  return pollable_source (G_OBJECT (stream), as<P2pChannelInput> (stream)->priv->tasks, input_ready,
-                          cancellable);
+  return p2p::pollable_source_new (G_OBJECT (stream),
+                                   as<P2pChannelInput> (stream)->priv->tasks->alarm (), input_ready,
+                                   cancellable);
 }
 
 static void
@@ -324,8 +253,9 @@ p2p_channel_output_is_writable (GPollableOutputStream *stream) {
 
 static GSource *
 p2p_channel_output_create_source (GPollableOutputStream *stream, GCancellable *cancellable) {
-  return pollable_source (G_OBJECT (stream), as<P2pChannelOutput> (stream)->priv->tasks,
-                          output_ready, cancellable);
+  return p2p::pollable_source_new (G_OBJECT (stream),
+                                   as<P2pChannelOutput> (stream)->priv->tasks->alarm (),
+                                   output_ready, cancellable);
 }
 
 static gboolean
