@@ -131,10 +131,17 @@ class BusReporter final : public LinkObserver {
   static void add_candidates (GstStructure *fields, const char *name, P2pNetworkConfig *raw) {
     const auto config = Ref<P2pNetworkConfig>::adopt (raw);
     if (!config) return;
-    GValue value = G_VALUE_INIT;
-    g_value_init (&value, G_TYPE_STRV);
-    g_value_take_boxed (&value, p2p_network_config_dup_candidates (config.get ()));
-    gst_structure_take_value (fields, name, &value);
+    GValue list = G_VALUE_INIT;
+    g_value_init (&list, GST_TYPE_LIST);
+    char **candidates = p2p_network_config_dup_candidates (config.get ());
+    for (char **candidate = candidates; candidate && *candidate; candidate++) {
+      GValue text = G_VALUE_INIT;
+      g_value_init (&text, G_TYPE_STRING);
+      g_value_set_string (&text, *candidate);
+      gst_value_list_append_and_take_value (&list, &text);
+    }
+    g_strfreev (candidates);
+    gst_structure_take_value (fields, name, &list);
   }
 
   // `fields`: what the message of the state says.

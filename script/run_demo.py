@@ -23,7 +23,8 @@ WIDTH, HEIGHT = 320, 240
 PATIENCE_S = 180
 
 MESSAGE = re.compile(r'^Got message #\d+ from element "([^"]+)" \(([a-z-]+)\):? ?(.*)$')
-FIELD = re.compile(r'([a-z0-9-]+)=\([^)]*\)("(?:[^"\\]|\\.)*"|[^,;]*)')
+TEXT = r'"(?:[^"\\]|\\.)*"'
+FIELD = re.compile(r'([a-z0-9-]+)=\([^)]*\)(' + TEXT + r'|\{(?:' + TEXT + r'|[^}"])*\}|[^,;]*)')
 
 
 class Failed(Exception):
@@ -34,15 +35,37 @@ def say(text=""):
     print(text, flush=True)
 
 
+def plain(value):
+    """The text of a value that GStreamer has quoted."""
+    if value.startswith('"'):
+        value = value[1:-1]
+    return re.sub(r"\\(.)", r"\1", value).strip()
+
+
+def describe_candidates(lines):
+    """SDP candidate lines in plain words, those of one kind in one line."""
+    kinds = {}
+    for line in lines:
+        words = line.split()
+        protocol, address, port, kind = words[2].lower(), words[4], words[5], words[7]
+        if "tcptype" in words:
+            protocol += " " + words[words.index("tcptype") + 1]
+        where = f"[{address}]" if ":" in address else address
+        # An active TCP candidate has no port of its own (RFC 6544: 9).
+        kinds.setdefault(f"{kind} {protocol}", []).append(
+            where if protocol == "tcp active" else f"{where}:{port}")
+    return [f"{kind}: {', '.join(places)}" for kind, places in kinds.items()]
+
+
 def parse_structure(text):
     """The name and the fields of a GstStructure as gst-launch-1.0 -m prints it."""
     name, _, rest = text.partition(",")
     fields = {}
     for key, value in FIELD.findall(rest):
-        if value.startswith('"'):
-            value = value[1:-1]
-        if value != "NULL":
-            fields[key] = re.sub(r"\\(.)", r"\1", value).strip()
+        if value.startswith("{"):
+            fields[key] = [plain(item) for item in re.findall(TEXT, value)]
+        elif value != "NULL":
+            fields[key] = plain(value)
     return name.strip(" ;"), fields
 
 
@@ -87,9 +110,12 @@ class Peer:
             self.connected_at = time.monotonic()
         self.pair = (fields.get("local-candidate"), fields.get("remote-candidate"))
         way = "through a TURN relay" if fields.get("relayed", "").lower() == "true" else "directly"
-        say(f"  {self.name}: connected to {peer}, {way}")
-        say(f"      own candidate     {self.pair[0]}")
-        say(f"      peer's candidate  {self.pair[1]}")
+        took = f" after {fields['connect-took-ms']} ms" if "connect-took-ms" in fields else ""
+        say(f"  {self.name}: connected to {peer}, {way}{took}")
+        for line in describe_candidates(fields.get("local-candidates", [])):
+            say(f"      offered       {line}")
+        say(f"      pair in use   {self.pair[0]}")
+        say(f"                    {self.pair[1]} of {peer}")
         if "authentication" in fields:
             say(f"      the peer is proved by its {fields['authentication']}")
 

@@ -117,6 +117,7 @@ Cat::run () {
     GError *error = nullptr;
     const auto connection = Ref<P2pConnection>::adopt (
         p2p_agent_open_connection (agent_.get (), options_.peer.c_str (), nullptr, &error));
+    tell ("connecting to " + options_.peer);
     if (connection)
       use (connection.get ());
     else
@@ -175,9 +176,12 @@ Cat::on_state (P2pConnection *connection, GParamSpec *, gpointer data) {
   auto *self = static_cast<Cat *> (data);
   const P2pConnectionState state = p2p_connection_get_state (connection);
   const UniqueChars reason (p2p_connection_dup_state_reason (connection));
-  const UniqueChars name (g_enum_to_string (P2P_TYPE_CONNECTION_STATE, state));
-  self->tell (std::string (p2p_connection_get_peer (connection)) + ": " + name.get () +
-              (reason ? std::string (" (") + reason.get () + ")" : std::string ()));
+  auto *names = static_cast<GEnumClass *> (g_type_class_ref (P2P_TYPE_CONNECTION_STATE));
+  self->tell (
+      std::string (p2p_connection_get_peer (connection)) + ": " +
+      g_enum_get_value (names, static_cast<gint> (state))->value_nick +
+      (reason && *reason.get () ? std::string (" (") + reason.get () + ")" : std::string ()));
+  g_type_class_unref (names);
   if (state == P2P_CONNECTION_STATE_CONNECTED && !self->connected_) {
     self->connected_ = true;
     if (p2p_connection_get_authentication (connection) == P2P_AUTHENTICATION_SIGNALING &&

@@ -1,74 +1,8 @@
 // Real pipelines of one process that meet over local signaling and connect through ICE.
-#include <gst/app/app.h>
-
-#include <cstring>
-#include <random>
-#include <vector>
-
-#include "../support/gst-pipeline.hpp"
+#include "stream.hpp"
 
 namespace p2p::test {
 namespace {
-
-using Bytes = std::vector<guint8>;
-
-GstBuffer *
-buffer_of (const Bytes &bytes) {
-  return bytes.empty () ? gst_buffer_new () : gst_buffer_new_memdup (bytes.data (), bytes.size ());
-}
-
-Bytes
-random_bytes (std::size_t size, unsigned seed) {
-  std::mt19937 random (seed);
-  Bytes bytes (size);
-  for (auto &byte : bytes) byte = static_cast<guint8> (random ());
-  return bytes;
-}
-
-struct Sample {
-  GstSample *sample = nullptr;
-
-  explicit Sample (GstSample *s) : sample (s) {}
-  Sample (Sample &&other) noexcept : sample (std::exchange (other.sample, nullptr)) {}
-  Sample &operator= (Sample &&other) noexcept {
-    std::swap (sample, other.sample);
-    return *this;
-  }
-  ~Sample () {
-    if (sample) gst_sample_unref (sample);
-  }
-  explicit operator bool () const { return sample; }
-  GstBuffer *buffer () const { return gst_sample_get_buffer (sample); }
-  Bytes bytes () const {
-    Bytes bytes (gst_buffer_get_size (buffer ()));
-    if (!bytes.empty ()) gst_buffer_extract (buffer (), 0, bytes.data (), bytes.size ());
-    return bytes;
-  }
-};
-
-// A sender and a receiver: appsrc ! p2psink -> p2psrc ! appsink.
-class Stream : public testing::Test {
- protected:
-  void start (const std::string &sink = "", const std::string &src = "",
-              const std::string &appsink = "") {
-    sender_ = std::make_unique<Pipeline> (
-        "appsrc name=in format=time ! p2psink name=p2p peer=bob " + sink);
-    receiver_ = std::make_unique<Pipeline> ("p2psrc name=p2p id=bob " + src +
-                                            " ! appsink name=out sync=false " + appsink);
-    receiver_->play ();
-    sender_->play ();
-    in_ = GST_APP_SRC (sender_->get ("in"));
-    out_ = GST_APP_SINK (receiver_->get ("out"));
-  }
-  Sample pull (GstClockTime patience = kPatience) {
-    return Sample (gst_app_sink_try_pull_sample (out_, patience));
-  }
-  void push (GstBuffer *buffer) { ASSERT_EQ (gst_app_src_push_buffer (in_, buffer), GST_FLOW_OK); }
-
-  std::unique_ptr<Pipeline> sender_, receiver_;
-  GstAppSrc *in_ = nullptr;
-  GstAppSink *out_ = nullptr;
-};
 
 TEST_F (Stream, KeepsBytesAndBoundariesOfEverySize) {
   start ();
@@ -133,38 +67,6 @@ TEST_F (Stream, KeepsCapsTimestampsAndFlags) {
     EXPECT_EQ (plays, first + i * GST_SECOND);
   }
   gst_caps_unref (caps);
-}
-
-TEST_F (Stream, HoldsBackTheProducerWhileTheConsumerDoesNotTake) {
-  start ("max-queue-bytes=1000000", "max-queue-bytes=1000000", "max-buffers=1");
-  g_object_set (in_, "block", TRUE, "max-bytes", guint64{1000000}, nullptr);
-  ASSERT_TRUE (sender_->wait_connection ("connected"));
-  // Far more than all of the queues hold; another thread pushes, since it has to block.
-  constexpr int kBuffers = 400;
-  constexpr std::size_t kSize = 100000;
-  constexpr guint64 kQueues = 20000000;  // of both elements and of the transport
-  GThread *producer = g_thread_new (
-      "producer",
-      [] (gpointer data) -> gpointer {
-        for (int i = 0; i < kBuffers; i++)
-          if (gst_app_src_push_buffer (GST_APP_SRC (data),
-                                       gst_buffer_new_allocate (nullptr, kSize, nullptr)) !=
-              GST_FLOW_OK)
-            break;
-        gst_app_src_end_of_stream (GST_APP_SRC (data));
-        return nullptr;
-      },
-      in_);
-  int got = 0;
-  while (got < kBuffers && pull ()) {
-    got++;
-    // Whatever was sent and not taken yet sits in bounded queues.
-    EXPECT_LE (sender_->stat ("p2p", "buffer-bytes"),
-               static_cast<guint64> (got + 1) * kSize + kQueues);
-  }
-  EXPECT_EQ (got, kBuffers);
-  g_thread_join (producer);
-  EXPECT_EQ (sender_->wait_end (), "eos");
 }
 
 TEST_F (Stream, EndsTheReceiverWhenTheSenderStops) {

@@ -102,6 +102,10 @@ class Pipeline {
 
   GstStateChangeReturn set (GstState state) { return gst_element_set_state (pipeline_, state); }
   void play () { EXPECT_NE (set (GST_STATE_PLAYING), GST_STATE_CHANGE_FAILURE); }
+  // Waits until the last change of the state is done.
+  GstStateChangeReturn settle (GstClockTime patience = kPatience) {
+    return gst_element_get_state (pipeline_, nullptr, nullptr, patience);
+  }
   // How long that took, in ms.
   gint64 stop () {
     const gint64 start = g_get_monotonic_time ();
