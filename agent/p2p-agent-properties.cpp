@@ -209,7 +209,8 @@ install_other_properties (GParamSpec **properties) {
   /**
    * P2pAgent:network-config:
    *
-   * What [method@P2p.Agent.create_network_config] gave last. Notified in the agent's main context.
+   * What [method@P2p.Agent.create_network_config_async] gave last. Notified in the agent's main
+   * context.
    *
    * Since: 1.0
    */

@@ -29,6 +29,15 @@
  * Since: 1.0
  */
 
+/**
+ * p2p_error_quark:
+ *
+ * The error domain of this library.
+ *
+ * Returns: the quark
+ *
+ * Since: 1.0
+ */
 // clang-format off
 G_DEFINE_QUARK (p2p-error-quark, p2p_error)
 // clang-format on
