@@ -18,10 +18,10 @@
  * Messages on the bus: an element message `p2p-connection-state` at each change, with the fields
  * `state`, `reason`, `peer`, `authentication`, and once connected `path-kind`, `local-candidate`
  * and `remote-candidate` (the pair in use), `relayed`, `connect-took-ms`, and all that both sides
- * offered, as lists of SDP lines in `local-candidates` and `remote-candidates`. A warning when nothing but the rendezvous
- * server vouches for the peer (an info, when the peers meet on a socket of this machine), when the
- * connection is broken and being restored, when it takes a relay that nobody asked for, and when
- * the meeting point cannot be reached, which is tried again.
+ * offered, as lists of SDP lines in `local-candidates` and `remote-candidates`. A warning when
+ * nothing but the rendezvous server vouches for the peer (an info, when the peers meet on a socket
+ * of this machine), when the connection is broken and being restored, when it takes a relay that
+ * nobody asked for, and when the meeting point cannot be reached, which is tried again.
  *
  * ## Example launch lines
  * |[
