@@ -77,6 +77,7 @@ class Agent final : public AgentCore,
   const std::string id_;
   std::weak_ptr<AgentCore::Observer> observer_;
   std::unique_ptr<Signaling> signaling_;
+  Status refused_;  // why the meeting point will not have us, for good
   bool listening_ = false, closed_ = false;
   Done registered_;
   std::set<std::string> present_;
