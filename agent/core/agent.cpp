@@ -188,6 +188,7 @@ Agent::signaling_state (Signaling::State state, const Error *reason) {
   if (!keep) return;
   const Status status = reason ? Status (*reason) : Status ();
   if (state != Signaling::State::registered) present_.clear ();
+  refused_ = state == Signaling::State::refused ? status : Status ();
   if (reason) {
     for (const auto &connection : living ()) {
       // An id that is refused stays refused: whoever waits for it would wait for ever.

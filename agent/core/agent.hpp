@@ -82,6 +82,7 @@ class Agent final : public AgentCore,
   std::uint32_t attempts_ = 0;
   std::weak_ptr<AgentCore::Observer> observer_;
   std::unique_ptr<Signaling> signaling_;
+  Status refused_;  // why the meeting point will not have us, for good
   bool listening_ = false, closed_ = false;
   Done registered_;
   std::set<std::string> present_;

@@ -103,6 +103,10 @@ Agent::open_connection (const std::string &peer, const std::optional<NetworkConf
           connection->shut_down ("the agent is closed");
           return;
         }
+        if (self->refused_ && !remote) {
+          connection->fail (*self->refused_);
+          return;
+        }
         if (self->signaling_) self->signaling_->ask (connection->peer ());
         connection->start_outgoing (remote);
       });

@@ -274,6 +274,18 @@ TEST_F (Agents, AnIdThatIsTakenEndsWhatWaitsForIt) {
   EXPECT_EQ (second.watcher->history.back ().error->code, P2P_ERROR_ID_TAKEN);
 }
 
+TEST_F (Agents, AnIdThatIsTakenEndsWhatIsAskedForLater) {
+  TestAgent first = make_agent (settings_of ("alice"));
+  core_loop ().run_sync ([] {});
+  TestAgent second = make_agent (settings_of ("alice"));
+  const auto &heard = second.watcher->signaling;
+  ASSERT_TRUE (second.watcher->wait (
+      [&] { return !heard.empty () && heard.back ().first == Signaling::State::refused; }));
+  open (second, "bob");
+  ASSERT_TRUE (second.watcher->wait_state (P2P_CONNECTION_STATE_REMOVED));
+  EXPECT_EQ (second.watcher->history.back ().error->code, P2P_ERROR_ID_TAKEN);
+}
+
 TEST_F (Agents, MessagesOfStrangersAndNonsenseLeaveALivingSessionAlone) {
   TestAgent alice = make_agent (with_secret ("alice", "s")),
             bob = make_agent (with_secret ("bob", "s"));

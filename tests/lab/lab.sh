@@ -3,6 +3,9 @@
 # Each test runs in mount, network and pid namespaces of its own (and a user namespace when not
 # root), so that several may run side by side and nothing is left behind, however a test ends.
 
+# Where nft, sysctl and turnserver are; Debian leaves it out of the PATH of ordinary users.
+export PATH=$PATH:/usr/sbin:/sbin
+
 lab_here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lab_build=${P2P_BUILD_DIR:-$lab_here/../../build}
 lab_rendezvous_program=${P2P_RENDEZVOUS:-$lab_build/tools/p2p-rendezvous}

@@ -95,7 +95,7 @@ StunResponder::on_readable () {
 }
 
 void
-StunResponder::answer (const std::uint8_t *request, std::size_t size, msghdr &envelope) {
+StunResponder::answer (const std::uint8_t *request, std::size_t size, const msghdr &envelope) {
   const bool old = !has_cookie (request, size);
   StunAgent *agent = old ? &old_agent_ : &agent_;
   StunMessage message, reply;
@@ -131,13 +131,14 @@ StunResponder::answer (const std::uint8_t *request, std::size_t size, msghdr &en
     return;
   }
   iovec body = {buffer, length};
-  envelope.msg_iov = &body;
-  envelope.msg_flags = 0;
+  msghdr back = envelope;
+  back.msg_iov = &body;
+  back.msg_flags = 0;
   // The packet information goes back as it came: as the source address of the answer.
-  for (cmsghdr *part = CMSG_FIRSTHDR (&envelope); part; part = CMSG_NXTHDR (&envelope, part))
+  for (cmsghdr *part = CMSG_FIRSTHDR (&back); part; part = CMSG_NXTHDR (&back, part))
     if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO)
       reinterpret_cast<in_pktinfo *> (CMSG_DATA (part))->ipi_ifindex = 0;
-  if (sendmsg (g_socket_get_fd (socket_.get ()), &envelope, MSG_DONTWAIT) < 0)
+  if (sendmsg (g_socket_get_fd (socket_.get ()), &back, MSG_DONTWAIT) < 0)
     ++dropped_;
   else
     ++answered_;

@@ -24,7 +24,7 @@ class StunResponder {
 
  private:
   void on_readable ();
-  void answer (const std::uint8_t *request, std::size_t size, struct msghdr &envelope);
+  void answer (const std::uint8_t *request, std::size_t size, const struct msghdr &envelope);
 
   Ref<GSocket> socket_;
   StunAgent agent_, old_agent_;  // RFC 8489, RFC 3489
