@@ -84,7 +84,9 @@ class QuicTransport final : public Transport, private Path::Receiver {
     bool fin_queued = false, fin_sent = false, write_ended = false, stopped = false;
     bool scheduled = false;        // stands in turns_ or parked_
     std::uint64_t unconsumed = 0;  // received, and not yet given back to the window
-    std::size_t newly_sent = 0;    // not yet told to the observer
+    std::uint64_t window_bytes = 0, window_used_bytes = 0;  // 0: none was used yet
+    TimeUs window_began_us = 0;
+    std::size_t newly_sent = 0;  // not yet told to the observer
     bool has_work () const {
       return !write_ended && (queue.unsent_bytes () > 0 || (fin_queued && !fin_sent));
     }
@@ -152,6 +154,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
   bool peer_stopped (StreamId id);
   void stopped_by_peer (StreamId id, Stream &stream);
   void schedule (StreamId id, Stream &stream);
+  std::uint64_t window_growth (Stream &stream, std::uint64_t consumed_bytes);
   void give_up (StreamId id, std::uint64_t code, bool writing);
   void apply (const GiveUp &request);
   void library_error (int code);
@@ -187,6 +190,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
   ngtcp2_crypto_conn_ref conn_ref_{};
   std::vector<SendQueue> graveyard_;  // queues of closed streams, until ngtcp2 has returned
   std::unordered_map<StreamId, Stream> streams_;
+  std::uint64_t initial_stream_window_bytes_ = 0;
   std::deque<StreamId> turns_;    // streams with something to send, in the order of their turn
   std::vector<StreamId> parked_;  // out of window; they return with the next flush
   std::deque<Datagram> datagrams_;

@@ -11,7 +11,8 @@ namespace p2p {
 namespace {
 
 constexpr std::size_t kConnectionIdBytes = 8;
-constexpr std::uint64_t kInitialStreamWindowBytes = 256 * 1024;
+// A window that is used up in fewer round trips than this is too small for the way.
+constexpr int kGrowBelowRoundTrips = 4;
 constexpr std::uint64_t kInitialConnectionWindowBytes = 512 * 1024;
 constexpr std::size_t kMaxDatagramsQueued = 256;
 constexpr std::size_t kMaxDatagramBytesQueued = 1024 * 1024;
@@ -64,14 +65,17 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
       std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, kMaxUdpPayloadBytes);
   settings.max_window =
       std::min<std::uint64_t> (config_.max_connection_window_bytes, G_MAXINT64 / 4);
-  settings.max_stream_window =
-      std::min<std::uint64_t> (config_.max_stream_window_bytes, G_MAXINT64 / 4);
+  // The streams' windows grow by our own rule (window_growth). ngtcp2 0.12's tuning announces a
+  // doubled window in a frame that may not fit into its packet any more, sends it later all the
+  // same, and then takes a peer that uses it for one that breaks the rules.
+  settings.max_stream_window = 0;
   settings.handshake_timeout = timeout_ns (config_.handshake_timeout_us, UINT64_MAX);
 
   ngtcp2_transport_params params;
   ngtcp2_transport_params_default (&params);
   const std::uint64_t stream_window =
-      std::min (kInitialStreamWindowBytes, settings.max_stream_window);
+      std::min (kInitialStreamWindowBytes, config_.max_stream_window_bytes);
+  initial_stream_window_bytes_ = stream_window;
   params.initial_max_stream_data_bidi_local = stream_window;
   params.initial_max_stream_data_bidi_remote = stream_window;
   params.initial_max_data = std::min (kInitialConnectionWindowBytes, settings.max_window);
@@ -340,8 +344,26 @@ QuicTransport::consume (StreamId id, std::size_t bytes) {
   const std::uint64_t freed = std::min<std::uint64_t> (bytes, stream->unconsumed);
   if (freed == 0) return;
   stream->unconsumed -= freed;
-  ngtcp2_conn_extend_max_stream_offset (conn_.get (), id, freed);
+  ngtcp2_conn_extend_max_stream_offset (conn_.get (), id, freed + window_growth (*stream, freed));
   wake ();
+}
+
+// Doubles the window of a stream whose application takes a whole one within a few round trips.
+std::uint64_t
+QuicTransport::window_growth (Stream &stream, std::uint64_t consumed_bytes) {
+  if (stream.window_bytes == 0) stream.window_bytes = initial_stream_window_bytes_;
+  const TimeUs now = scheduler_.now ();
+  if (stream.window_used_bytes == 0) stream.window_began_us = now;
+  stream.window_used_bytes += consumed_bytes;
+  if (stream.window_used_bytes < stream.window_bytes) return 0;
+  const auto rtt = static_cast<TimeUs> (conn_stat ().smoothed_rtt / NGTCP2_MICROSECONDS);
+  const bool too_small = now - stream.window_began_us < kGrowBelowRoundTrips * rtt;
+  stream.window_used_bytes = 0;
+  const std::uint64_t most = config_.max_stream_window_bytes;
+  if (!too_small || stream.window_bytes >= most) return 0;
+  const std::uint64_t growth = std::min (stream.window_bytes, most - stream.window_bytes);
+  stream.window_bytes += growth;
+  return growth;
 }
 
 void

@@ -13,13 +13,16 @@ namespace p2p {
 
 enum class CongestionControl { bbr, cubic };
 
+// A stream's receive window before it grows: what one that is never read may hold.
+constexpr std::uint64_t kInitialStreamWindowBytes = 1024 * 1024;
+
 struct QuicConfig {
   bool client = false;
   std::shared_ptr<Identity> identity;
   std::string peer_fingerprint;  // normalized; the handshake fails on any other certificate
   std::string alpn = "p2p/1";    // changed only by tests
   CongestionControl congestion_control = CongestionControl::bbr;
-  // What the peer may send on one stream before it is consumed; 256 KiB at first, auto-tuned.
+  // What the peer may send on one stream before it is consumed, once it has grown.
   std::uint64_t max_stream_window_bytes = 16 * 1024 * 1024;
   // Bounds what is under way, not what waits: bytes leave it when they arrive, so that a channel
   // that is not read cannot starve the others.
