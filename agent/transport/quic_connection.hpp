@@ -150,7 +150,8 @@ class QuicTransport final : public Transport, private Path::Receiver {
   ngtcp2_ssize write_packet (std::uint8_t *dest, std::size_t limit);
   ngtcp2_ssize write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried);
   ngtcp2_ssize write_stream (std::uint8_t *dest, std::size_t limit, bool &tried);
-  ngtcp2_ssize write_anchor (std::uint8_t *dest, std::size_t limit);
+  bool may_be_last_in_flight (std::size_t limit) const;
+  ngtcp2_ssize finish_with_anchor (std::uint8_t *dest, std::size_t limit);
   bool peer_stopped (StreamId id);
   void stopped_by_peer (StreamId id, Stream &stream);
   void schedule (StreamId id, Stream &stream);
@@ -196,8 +197,6 @@ class QuicTransport final : public Transport, private Path::Receiver {
   std::deque<Datagram> datagrams_;
   std::size_t datagram_bytes_ = 0;
   bool datagram_turn_ = true;
-  TimeUs anchored_us_ = -kNever / 2;
-  bool anchor_wanted_ = false;
   std::unique_ptr<TlsSession> tls_;
   std::unique_ptr<ngtcp2_conn, ConnDelete> conn_;
 

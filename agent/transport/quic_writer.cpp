@@ -10,8 +10,9 @@ constexpr std::size_t kMaxSlices = 64;         // iovecs offered for one packet
 constexpr int kMaxRoundsPerFlush = 16;         // then the loop's other sources have their turn
 constexpr TimeUs kPacingSlack = kMillisecond;  // ngtcp2 sends this early; GLib's timers need it
 constexpr TimeUs kPacingCredit = 2 * kMillisecond;  // what such a timer may come too late
-// Short header: flags, packet number at its longest, AEAD tag (RFC 9001), DATAGRAM type + length.
-constexpr std::size_t kDatagramOverheadBytes = 1 + 4 + 16 + 3;
+// Short header: flags, packet number at its longest, AEAD tag (RFC 9001), DATAGRAM type + length,
+// and an empty STREAM frame (finish_with_anchor).
+constexpr std::size_t kDatagramOverheadBytes = 1 + 4 + 16 + 3 + 13;
 // RFC 8899 section 4.3: so many timeouts in a row at a large size mean a black hole.
 constexpr std::size_t kBlackHoleTimeouts = 3;
 constexpr TimeUs kRaiseAfterBlackHole = 600 * kSecond;  // PMTU_RAISE_TIMER of RFC 8899
@@ -138,10 +139,6 @@ ngtcp2_ssize
 QuicTransport::write_packet (std::uint8_t *dest, std::size_t limit) {
   bool tried = false;
   if (ready_) {
-    if (anchor_wanted_) {
-      const ngtcp2_ssize n = write_anchor (dest, limit);
-      if (n != 0) return n;
-    }
     datagram_turn_ = !datagram_turn_;  // packet by packet, so that neither starves the other
     ngtcp2_ssize n =
         datagram_turn_ ? write_datagram (dest, limit, tried) : write_stream (dest, limit, tried);
@@ -163,11 +160,13 @@ QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &trie
     if (next.bytes.size () <= max_datagram_payload_bytes ()) {
       ngtcp2_pkt_info info;
       const ngtcp2_vec vector = {next.bytes.data (), next.bytes.size ()};
-      n = ngtcp2_conn_writev_datagram (
-          conn_.get (), nullptr, &info, dest, limit, &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_NONE,
-          next.tag, &vector,
-          next.bytes.empty () ? 0 : 1,  // an empty vector would be an assertion
-          now_ns ());
+      const std::uint32_t flags = may_be_last_in_flight (limit) ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE
+                                                                : NGTCP2_WRITE_DATAGRAM_FLAG_NONE;
+      n = ngtcp2_conn_writev_datagram (conn_.get (), nullptr, &info, dest, limit, &accepted, flags,
+                                       next.tag, &vector,
+                                       next.bytes.empty () ? 0 : 1,  // an empty vector would assert
+                                       now_ns ());
+      if (n == NGTCP2_ERR_WRITE_MORE) n = finish_with_anchor (dest, limit);
     }
     // The packets may have become smaller since it was queued.
     const bool too_large = n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE;
@@ -177,34 +176,36 @@ QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &trie
       datagrams_.pop_front ();
     }
     if (too_large) continue;
-    if (accepted) {
-      // A packet with nothing but a DATAGRAM starts no retransmission timer in ngtcp2 0.12: after
-      // an outage with a full congestion window nothing would ever leave again.
-      const auto rtt = static_cast<TimeUs> (conn_stat ().smoothed_rtt / NGTCP2_MICROSECONDS);
-      anchor_wanted_ = scheduler_.now () - anchored_us_ >= rtt;
-    }
     tried = true;
     return n;
   }
   return 0;
 }
 
-// An empty STREAM frame, which does start that timer; at most one in a round trip.
+// A packet with nothing but a DATAGRAM starts no probe timeout in ngtcp2 0.12 (RFC 9002
+// section 6.2.1 says that it should): if all packets after the last acknowledged one were such and
+// were lost, with the congestion window full of them, nothing would ever leave again. So the last
+// one in flight, whichever it turns out to be, must carry something that does.
+bool
+QuicTransport::may_be_last_in_flight (std::size_t limit) const {
+  const ngtcp2_conn_stat stat = conn_stat ();
+  return datagrams_.size () == 1 || stat.bytes_in_flight + 2 * limit >= stat.cwnd;
+}
+
+// Ends the packet that was begun, with an empty STREAM frame of any stream that still sends.
 ngtcp2_ssize
-QuicTransport::write_anchor (std::uint8_t *dest, std::size_t limit) {
-  anchor_wanted_ = false;
+QuicTransport::finish_with_anchor (std::uint8_t *dest, std::size_t limit) {
+  ngtcp2_pkt_info info;
   for (auto &[id, stream] : streams_) {
     if (stream.write_ended || stream.fin_queued) continue;
-    ngtcp2_pkt_info info;
     ngtcp2_ssize written = -1;
     const ngtcp2_ssize n =
         ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, dest, limit, &written,
                                    NGTCP2_WRITE_STREAM_FLAG_NONE, id, nullptr, 0, now_ns ());
-    if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) continue;
-    if (written >= 0) anchored_us_ = scheduler_.now ();
-    return n;
+    if (n != NGTCP2_ERR_STREAM_SHUT_WR && n != NGTCP2_ERR_STREAM_NOT_FOUND) return n;
   }
-  return 0;
+  return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, dest, limit, nullptr,
+                                    NGTCP2_WRITE_STREAM_FLAG_NONE, -1, nullptr, 0, now_ns ());
 }
 
 ngtcp2_ssize

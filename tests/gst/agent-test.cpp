@@ -102,7 +102,7 @@ TEST_F (Agents, OfTheApplicationStayWhenTheElementsGo) {
 }
 
 TEST_F (Agents, ReliableStreamIsWholeOverALossyNetwork) {
-  g_object_set (network_, "loss", 0.1, "reorder", 0.1, "duplicate", 0.05, nullptr);
+  g_object_set (network_, "loss", 0.3, "reorder", 0.1, "duplicate", 0.05, nullptr);
   start ();
   constexpr guint64 kBuffers = 300;
   for (guint64 i = 0; i < kBuffers; i++) push (i, 1000 + i);
@@ -123,7 +123,7 @@ TEST_F (Agents, UnreliableStreamMarksItsGaps) {
   push (0, 500);
   const Sample first = pull ();
   ASSERT_TRUE (first);
-  g_object_set (network_, "loss", 0.1, nullptr);
+  g_object_set (network_, "loss", 0.3, nullptr);
   constexpr guint64 kBuffers = 400;
   for (guint64 i = 1; i < kBuffers; i++) push (i, 500);
   gst_app_src_end_of_stream (in_);

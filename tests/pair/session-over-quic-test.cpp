@@ -137,7 +137,30 @@ TEST_P (Faulty, UnreliableCountersAddUp) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P (Loss, Faulty, ::testing::Values (0.0, 0.02, 0.1));
+TEST_F (SessionOverQuic, AnUnreliableBurstComesToItsEndUnderHeavyLoss) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    alice.reset ();
+    bob.reset ();
+    bob_app.seen.clear ();
+    LinkOptions options;
+    options.loss = 0.3;
+    start (seed, options);
+    ChannelOptions unreliable;
+    unreliable.max_retransmits = 0;
+    Channel &channel = **alice->open_channel ("burst", unreliable);
+    for (std::size_t i = 0; i < 400; ++i)
+      ASSERT_TRUE (*channel.send (message_of (payload_of (i, 1000))));
+    channel.finish ();
+    const TimeUs began = scheduler.now ();
+    ASSERT_TRUE (run ([&] { return bob_app.seen["burst"].ended && channel.flushed (); },
+                      60 * kSecond))
+        << "seed " << seed << ": " << bob_app.seen["burst"].messages.size () << " came";
+    EXPECT_LT (scheduler.now () - began, 15 * kSecond) << "seed " << seed;
+    EXPECT_GT (bob_app.seen["burst"].messages.size (), 100u) << "seed " << seed;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P (Loss, Faulty, ::testing::Values (0.0, 0.02, 0.1, 0.3));
 
 TEST_F (SessionOverQuic, NewTransportsAtAnyMomentLoseAndDoubleNothing) {
   for (std::uint64_t seed = 1; seed <= 12 && !HasFailure (); ++seed) {
