@@ -73,6 +73,7 @@ connection_stats_to_variant (const std::string &peer, const ConnectionStats &sta
   dictionary.add_count ("path-datagrams-dropped", stats.path_datagrams_dropped);
   if (now.path) {
     dictionary.add ("path-kind", now.path->kind);
+    if (!now.path->engine.empty ()) dictionary.add ("path-engine", now.path->engine);
     dictionary.add ("local-candidate", now.path->local);
     dictionary.add ("remote-candidate", now.path->remote);
     dictionary.add ("relayed", g_variant_new_boolean (now.path->relayed));

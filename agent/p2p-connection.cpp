@@ -139,8 +139,9 @@ p2p_connection_dup_peer_fingerprint (P2pConnection *self) {
  * - `path-attempts` (as): one sentence for each path that was tried
  *
  * And once they are known: `peer-fingerprint` (s), `cipher` (s), `congestion-control` (s),
- * `path-kind` (s: "ice", "memory" or the name of a factory), `local-candidate`, `remote-candidate`
- * (s), `relayed` (b).
+ * `path-kind` (s: "ice", "memory" or the name of a factory), `path-engine` (s: how ICE's datagrams
+ * are moved, such as "segmentation, coalescing, own socket" or "libnice"), `local-candidate`,
+ * `remote-candidate` (s), `relayed` (b).
  *
  * Returns: (transfer full): an `a{sv}`
  *
