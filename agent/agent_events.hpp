@@ -18,7 +18,7 @@ class AgentEvents final : public AgentCore::Observer,
   // Where the events end, in the context; a P2pAgent is told only while it lives.
   struct Handlers {
     void (*signaling_state) (P2pAgent *agent, Signaling::State state, const Status &reason);
-    void (*incoming) (P2pAgent *agent, std::shared_ptr<ConnectionCore> connection);
+    void (*incoming) (P2pAgent *agent, const std::shared_ptr<ConnectionCore> &connection);
     void (*removed) (P2pAgent *agent, const std::shared_ptr<ConnectionCore> &connection);
     void (*rejected) (P2pAgent *agent, const std::string &peer, const Error &reason);
     void (*warning) (P2pAgent *agent, const Error &warning);

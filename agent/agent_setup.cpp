@@ -190,7 +190,7 @@ agent_connection (P2pAgent *self, const std::shared_ptr<ConnectionCore> &core) {
 }
 
 static void
-on_incoming (P2pAgent *self, std::shared_ptr<ConnectionCore> core) {
+on_incoming (P2pAgent *self, const std::shared_ptr<ConnectionCore> &core) {
   const Ref<P2pConnection> connection = agent_connection (self, core);
   list_connection (self, connection.get (), core);
   agent_signals::incoming (self, connection.get ());

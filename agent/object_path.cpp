@@ -104,7 +104,8 @@ class ObjectPath final : public Path {
         outbox_ (std::make_shared<Outbox> (std::move (opened.object), std::move (context), [this] {
           if (receiver_) receiver_->path_writable (*this);
         })) {
-    inbox_->attach ([this, alive = alive_] (PathInbox::Batch batch) { deliver (alive, batch); });
+    inbox_->attach (
+        [this, alive = alive_] (const PathInbox::Batch &batch) { deliver (alive, batch); });
   }
   ~ObjectPath () override {
     *alive_ = false;
@@ -266,6 +267,10 @@ class ObjectPathSource final : public PathSource {
                                                     std::move (send), std::move (opened));
     attempt->start (initiator);
     return attempt;
+  }
+  void when_closed (const std::function<void ()> &done) override {
+    // After the closings that wait there already.
+    post_event (context_.get (), done);
   }
 
  private:

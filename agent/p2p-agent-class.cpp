@@ -212,8 +212,10 @@ p2p_agent_set_property (GObject *object, guint id, const GValue *value, GParamSp
 static char **
 to_strv (const std::vector<std::string> &texts) {
   if (texts.empty ()) return nullptr;
-  char **list = g_new0 (char *, texts.size () + 1);
-  for (std::size_t i = 0; i < texts.size (); i++) list[i] = g_strdup (texts[i].c_str ());
+  GStrvBuilder *builder = g_strv_builder_new ();
+  for (const std::string &text : texts) g_strv_builder_add (builder, text.c_str ());
+  char **list = g_strv_builder_end (builder);
+  g_strv_builder_unref (builder);
   return list;
 }
 

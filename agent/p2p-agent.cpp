@@ -546,7 +546,9 @@ p2p_agent_close_connections (P2pAgent *self) {
  * @callback: (scope async) (nullable): called when it is done
  * @user_data: for @callback
  *
- * Closes every connection and leaves the meeting point, for good.
+ * Closes every connection and leaves the meeting point, for good. It is done when the paths of
+ * every [iface@P2p.PathFactory] are closed as well, which happens in
+ * [property@P2p.Agent:main-context].
  *
  * Since: 1.0
  */

@@ -39,8 +39,7 @@ PendingTask::create (Ref<GTask> task, std::function<void ()> cancelled) {
   g_task_set_check_cancellable (task.get (), FALSE);
   GCancellable *cancellable = g_task_get_cancellable (task.get ());
   GMainContext *context = g_task_get_context (task.get ());
-  const std::shared_ptr<PendingTask> self (
-      new PendingTask (std::move (task), std::move (cancelled)));
+  std::shared_ptr<PendingTask> self (new PendingTask (std::move (task), std::move (cancelled)));
   if (cancellable) {
     const std::lock_guard lock (self->mutex_);
     self->cancel_source_.reset (g_cancellable_source_new (cancellable));

@@ -93,7 +93,7 @@ Link::start () {
   if (!connection)
     fail (connection.error ());
   else
-    adopt (std::move (*connection));
+    adopt (*connection);
 }
 
 bool
@@ -114,7 +114,7 @@ Link::offered (P2pConnection *connection) {
 
 // The connection is this link's from now on.
 void
-Link::adopt (Ref<P2pConnection> connection) {
+Link::adopt (const Ref<P2pConnection> &connection) {
   {
     const Lock lock (mutex_);
     connection_ = connection;

@@ -65,7 +65,7 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
   struct FlushTask;
 
   void start ();
-  void adopt (Ref<P2pConnection> connection);
+  void adopt (const Ref<P2pConnection> &connection);
   void refresh ();
   void release (const CloseToken &token);
   bool closed () const;

@@ -79,7 +79,8 @@ class AgentCore {
   virtual Result<std::shared_ptr<ConnectionCore>> open_connection (
       const std::string &peer, const std::optional<NetworkConfig> &remote) = 0;
   virtual std::vector<std::shared_ptr<ConnectionCore>> connections () const = 0;
-  // Closes every connection and leaves the meeting point; called back on the core thread.
+  // Closes every connection and leaves the meeting point; called back on the core thread, once the
+  // paths are closed as well.
   virtual void close (Done closed) = 0;
 };
 

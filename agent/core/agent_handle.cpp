@@ -128,6 +128,17 @@ Agent::connections () const {
   return all;
 }
 
+// Calls back on the core thread, once every source has closed its paths.
+static void
+tell_when_closed (const std::vector<std::shared_ptr<PathSource>> &sources,
+                  const AgentCore::Done &closed) {
+  if (!closed) return;
+  // The last to let go of it calls back: also a main context that ends without running its work.
+  const std::shared_ptr<void> last (
+      nullptr, [closed] (void *) { core_loop ().post ([closed] { closed ({}); }); });
+  for (const auto &source : sources) source->when_closed ([last] {});
+}
+
 void
 Agent::close (Done closed) {
   core_loop ().post ([self = shared_from_this (), closed = std::move (closed)] {
@@ -146,7 +157,8 @@ Agent::close (Done closed) {
     self->present_.clear ();
     if (const Done done = std::exchange (self->registered_, nullptr))
       done (Error{P2P_ERROR_CLOSED, "The agent was closed."});
-    if (closed) closed ({});
+    // Attempts are retired: their paths are destroyed before this runs.
+    core_loop ().post ([sources = self->sources_, closed] { tell_when_closed (sources, closed); });
   });
 }
 

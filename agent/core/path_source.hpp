@@ -27,6 +27,9 @@ class PathSource {
   // inside.
   virtual std::unique_ptr<Attempt> open (const std::string &id, const std::string &peer,
                                          bool initiator, SendMessage send, Opened opened) = 0;
+  // Calls `done`, from any thread, once every path of it that was destroyed before is closed, where
+  // closing is more than the destructor.
+  virtual void when_closed (const std::function<void ()> &done) { done (); }
 };
 
 }  // namespace p2p

@@ -33,9 +33,9 @@ class World {
 
   void after (TimeUs delay, std::function<void ()> work) {
     auto slot = std::make_shared<std::unique_ptr<Scheduler::Timer>> ();
-    *slot = clock.make_timer ([this, slot, work = std::move (work)] {
+    *slot = clock.make_timer ([this, weak = std::weak_ptr (slot), work = std::move (work)] {
       work ();
-      timers_.erase (slot);
+      timers_.erase (weak.lock ());
     });
     timers_.insert (slot);
     (*slot)->arm (clock.now () + delay);

@@ -4,11 +4,19 @@
 namespace p2p::test {
 namespace {
 
+// It is not instrumented: where the plugin is, the sanitizer's runtime must be there before.
+std::string
+launch_command () {
+  const char *runtime = g_getenv ("P2P_SANITIZER_RUNTIME");
+  return (runtime ? std::string ("env LD_PRELOAD=") + runtime + " " : "") + "gst-launch-1.0 ";
+}
+const std::string kLaunch = launch_command ();
+
 TEST (Launch, TwoProcessesCarryAFile) {
   const std::string sent = make_file ("in", 32 * 1024 * 1024);
-  Process receiver ("gst-launch-1.0 -q p2psrc id=bob peer=alice secret=S ! filesink location=" +
-                    path_of ("out"));
-  Process sender ("gst-launch-1.0 -q filesrc location=" + path_of ("in") +
+  Process receiver (kLaunch +
+                    "-q p2psrc id=bob peer=alice secret=S ! filesink location=" + path_of ("out"));
+  Process sender (kLaunch + "-q filesrc location=" + path_of ("in") +
                   " ! p2psink id=alice peer=bob secret=S");
   EXPECT_EQ (sender.wait (), 0);
   EXPECT_EQ (receiver.wait (), 0);
@@ -16,15 +24,15 @@ TEST (Launch, TwoProcessesCarryAFile) {
 }
 
 TEST (Launch, WrongSecretEndsBothWithAnError) {
-  Process receiver ("gst-launch-1.0 -q p2psrc id=eve peer=mallory secret=A ! fakesink");
-  Process sender (
-      "gst-launch-1.0 -q fakesrc sizetype=fixed sizemax=9 ! p2psink id=mallory peer=eve secret=B");
+  Process receiver (kLaunch + "-q p2psrc id=eve peer=mallory secret=A ! fakesink");
+  Process sender (kLaunch +
+                  "-q fakesrc sizetype=fixed sizemax=9 ! p2psink id=mallory peer=eve secret=B");
   EXPECT_EQ (sender.wait (), 1);
   EXPECT_EQ (receiver.wait (), 1);
 }
 
 TEST (Launch, InterruptEndsAWaitingProcess) {
-  Process receiver ("gst-launch-1.0 p2psrc id=waiting ! fakesink");
+  Process receiver (kLaunch + "p2psrc id=waiting ! fakesink");
   ASSERT_TRUE (receiver.says ("PLAYING"));
   receiver.signal (SIGINT);
   EXPECT_GE (receiver.wait (), 0) << "it ends by itself";

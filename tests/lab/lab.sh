@@ -45,6 +45,9 @@ lab_enter() {
   export XDG_RUNTIME_DIR=$lab_dir/run XDG_CACHE_HOME=$lab_dir/cache
   export GST_REGISTRY=$lab_dir/registry.bin
   mkdir -m 0700 "$XDG_RUNTIME_DIR"
+  # GStreamer's plugin scanner is not instrumented and cannot load the plugin of a sanitizer's build.
+  [ -z "${P2P_SANITIZER_RUNTIME:-}" ] || GST_REGISTRY_FORK=no LD_PRELOAD=$P2P_SANITIZER_RUNTIME \
+    ASAN_OPTIONS=detect_leaks=0 gst-inspect-1.0 p2p >/dev/null || lab_fail "the plugin is not loaded"
   lab_pids=()
   trap lab_leave EXIT
   trap 'exit 1' TERM INT
