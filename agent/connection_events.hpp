@@ -21,7 +21,7 @@ class ConnectionEvents final : public ConnectionCore::Observer,
   // Where the events end, in the context; a P2pConnection is told only while it lives.
   struct Handlers {
     void (*changed) (P2pConnection *connection, const ConnectionSnapshot &now);
-    void (*channel_opened) (P2pConnection *connection, std::shared_ptr<ChannelPort> port);
+    void (*channel_opened) (P2pConnection *connection, const std::shared_ptr<ChannelPort> &port);
     void (*channel_closed) (P2pConnection *connection, const std::string &name);
     void (*warning) (P2pConnection *connection, const Error &warning);
   };

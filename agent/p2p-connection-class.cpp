@@ -331,7 +331,7 @@ on_changed (P2pConnection *self, const ConnectionSnapshot &now) {
 }
 
 static void
-on_channel_opened (P2pConnection *self, std::shared_ptr<ChannelPort> port) {
+on_channel_opened (P2pConnection *self, const std::shared_ptr<ChannelPort> &port) {
   const Ref<P2pChannel> channel = p2p::connection_channel (self, port);
   list_channel (self, channel.get ());
   g_signal_emit (self, signals[SIGNAL_CHANNEL_OPENED], 0, channel.get ());
