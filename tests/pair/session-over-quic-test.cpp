@@ -152,8 +152,8 @@ TEST_F (SessionOverQuic, AnUnreliableBurstComesToItsEndUnderHeavyLoss) {
       ASSERT_TRUE (*channel.send (message_of (payload_of (i, 1000))));
     channel.finish ();
     const TimeUs began = scheduler.now ();
-    ASSERT_TRUE (run ([&] { return bob_app.seen["burst"].ended && channel.flushed (); },
-                      60 * kSecond))
+    ASSERT_TRUE (
+        run ([&] { return bob_app.seen["burst"].ended && channel.flushed (); }, 60 * kSecond))
         << "seed " << seed << ": " << bob_app.seen["burst"].messages.size () << " came";
     EXPECT_LT (scheduler.now () - began, 15 * kSecond) << "seed " << seed;
     EXPECT_GT (bob_app.seen["burst"].messages.size (), 100u) << "seed " << seed;
