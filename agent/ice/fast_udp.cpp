@@ -211,8 +211,7 @@ FastUdp::describe () const {
 Path::Sent
 FastUdp::send (ByteView burst, std::size_t segment_bytes) {
   if (writable_) return Path::Sent::would_block;
-  if (abilities_.segmented && burst.size > segment_bytes && sent_already_bytes_ == 0)
-    return send_train (burst, segment_bytes);
+  if (abilities_.segmented && burst.size > segment_bytes) return send_train (burst, segment_bytes);
   return send_singly (burst, segment_bytes);
 }
 
@@ -251,7 +250,7 @@ Path::Sent
 FastUdp::send_singly (ByteView burst, std::size_t segment_bytes) {
   std::array<iovec, kMaxSegments> vectors;
   std::array<mmsghdr, kMaxSegments> messages;
-  std::size_t at = std::min (std::exchange (sent_already_bytes_, 0), burst.size);
+  std::size_t at = 0;
   while (at < burst.size) {
     unsigned count = 0;
     for (std::size_t next = at; next < burst.size && count < kMaxSegments; ++count) {
@@ -267,9 +266,12 @@ FastUdp::send_singly (ByteView burst, std::size_t segment_bytes) {
     const int sent = sendmmsg (sending_fd (), messages.data (), count, MSG_DONTWAIT);
     if (sent <= 0) {
       const Path::Sent verdict = judge (errno);
-      // The caller brings the whole burst again; its head has left.
-      if (verdict == Path::Sent::would_block) sent_already_bytes_ = at;
-      return verdict;
+      if (verdict != Path::Sent::would_block || at == 0) return verdict;
+      // All or nothing: the head has left, so the tail is ours to send.
+      const ByteView rest = burst.sub (at);
+      rest_.assign (rest.begin (), rest.end ());
+      rest_segment_bytes_ = segment_bytes;
+      return Path::Sent::all;
     }
     for (int i = 0; i < sent; ++i) at += vectors[static_cast<std::size_t> (i)].iov_len;
   }
@@ -289,14 +291,24 @@ void
 FastUdp::watch_writable () {
   writable_.reset (g_unix_fd_source_new (sending_fd (), G_IO_OUT));
   const GUnixFDSourceFunc ready = [] (gint, GIOCondition, gpointer data) -> gboolean {
-    auto *self = static_cast<FastUdp *> (data);
-    self->writable_.reset ();
-    self->receiver_.fast_writable ();
+    static_cast<FastUdp *> (data)->on_writable ();
     return G_SOURCE_REMOVE;
   };
   g_source_set_callback (writable_.get (), G_SOURCE_FUNC (ready), this, nullptr);
   g_source_set_static_name (writable_.get (), "p2p fast path writable");
   g_source_attach (writable_.get (), context_);
+}
+
+void
+FastUdp::on_writable () {
+  writable_.reset ();
+  if (!rest_.empty ()) {
+    std::vector<std::uint8_t> rest = std::exchange (rest_, {});
+    if (send_singly (ByteView (rest), rest_segment_bytes_) == Path::Sent::would_block)
+      rest_ = std::move (rest);
+    if (writable_) return;
+  }
+  receiver_.fast_writable ();
 }
 
 void

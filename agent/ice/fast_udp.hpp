@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/ptr.hpp"
 #include "path/path.hpp"
@@ -65,6 +66,7 @@ class FastUdp {
   Path::Sent send_singly (ByteView burst, std::size_t segment_bytes);
   Path::Sent judge (int error);
   void watch_writable ();
+  void on_writable ();
   void on_readable ();
   void deliver (ByteView train, std::size_t segment_bytes);
 
@@ -77,8 +79,9 @@ class FastUdp {
   int own_fd_ = -1;
   UniqueSource readable_, writable_;
   std::uint64_t stray_ = 0, stun_ = 0;
-  // Of a train sent one by one: how much of the burst that is coming again has left already.
-  std::size_t sent_already_bytes_ = 0;
+  // The tail of a burst of which the socket took only the head. At most one burst.
+  std::vector<std::uint8_t> rest_;
+  std::size_t rest_segment_bytes_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool> (true);
 };
 

@@ -215,6 +215,21 @@ TEST_P (FastUdpTest, ComesBackWhenTheSocketHasRoomAgain) {
   EXPECT_EQ (arrived (), 5u);
 }
 
+TEST_P (FastUdpTest, SendsTheTailOfABurstByItself) {
+  // 70 datagrams take two calls: the first passes, the second finds the socket full.
+  refusals = GetParam ().abilities.segmented ? std::vector<int>{EIO, 0, EAGAIN}
+                                             : std::vector<int>{0, EAGAIN};
+  const std::string train = train_of (70, 400), other = std::string (300, '\xee');
+  EXPECT_EQ (a->send (ByteView (std::string_view (train)), 400), Path::Sent::all);
+  EXPECT_EQ (a->send (ByteView (std::string_view (other)), 300), Path::Sent::would_block);
+  ASSERT_TRUE (spin_until ([&] { return at_a.writable == 1; }));
+  // The caller may have dropped what it was refused: the next burst is its own, from its first
+  // byte.
+  EXPECT_EQ (a->send (ByteView (std::string_view (other)), 300), Path::Sent::all);
+  ASSERT_TRUE (spin_until ([&] { return arrived () == 71; })) << arrived ();
+  EXPECT_EQ ((GetParam ().abilities.steered ? at_b.datagrams : with_nice).back (), other);
+}
+
 TEST_P (FastUdpTest, GoesOnWithoutSegmentationWhereItIsRefused) {
   refusals = {EIO};
   const std::string train = train_of (10, 1000);
