@@ -56,8 +56,9 @@ ChannelPort::ChannelPort (std::string name, const ChannelOptions &options,
     : name_ (std::move (name)), options_ (options), max_message_bytes_ (max_message_bytes) {}
 
 void
-ChannelPort::notify (Lock lock) {
-  changed_.notify_all ();
+ChannelPort::notify (std::condition_variable *changed, Lock lock) {
+  if (changed != &outgoing_changed_) incoming_changed_.notify_all ();
+  if (changed != &incoming_changed_) outgoing_changed_.notify_all ();
   const auto activity = activity_;
   lock.unlock ();
   if (activity) activity ();
@@ -74,9 +75,10 @@ ChannelPort::ask_for_turn (Lock lock) {
 
 template <class Attempt>
 auto
-ChannelPort::retry (GCancellable *cancellable, bool *cancelled, Attempt attempt) {
+ChannelPort::retry (std::condition_variable &changed, GCancellable *cancellable, bool *cancelled,
+                    Attempt attempt) {
   *cancelled = false;
-  const CancelWatch watch (cancellable, mutex_, changed_);
+  const CancelWatch watch (cancellable, mutex_, changed);
   Lock lock (mutex_);
   for (;;) {
     if (g_cancellable_is_cancelled (cancellable)) *cancelled = true;
@@ -87,7 +89,7 @@ ChannelPort::retry (GCancellable *cancellable, bool *cancelled, Attempt attempt)
       return answer;
     }
     if (*cancelled) return answer;
-    changed_.wait (lock);
+    changed.wait (lock);
   }
 }
 
@@ -122,7 +124,7 @@ ChannelPort::try_send (const Message &message) {
 
 Status
 ChannelPort::send (const Message &message, GCancellable *cancellable, bool *cancelled) {
-  return retry (cancellable, cancelled, [&] { return send_locked (message); });
+  return retry (outgoing_changed_, cancellable, cancelled, [&] { return send_locked (message); });
 }
 
 Result<Message>
@@ -151,7 +153,7 @@ ChannelPort::try_receive () {
 
 Result<Message>
 ChannelPort::receive (GCancellable *cancellable, bool *cancelled) {
-  return retry (cancellable, cancelled, [&] { return receive_locked (); });
+  return retry (incoming_changed_, cancellable, cancelled, [&] { return receive_locked (); });
 }
 
 Status
@@ -170,7 +172,7 @@ ChannelPort::try_flush () {
 
 Status
 ChannelPort::flush (GCancellable *cancellable, bool *cancelled) {
-  return retry (cancellable, cancelled, [&] { return flush_locked (); });
+  return retry (outgoing_changed_, cancellable, cancelled, [&] { return flush_locked (); });
 }
 
 void
@@ -190,7 +192,8 @@ ChannelPort::close () {
   outgoing_bytes_ = 0;
   incoming_.clear ();
   incoming_bytes_ = 0;
-  changed_.notify_all ();
+  incoming_changed_.notify_all ();
+  outgoing_changed_.notify_all ();
   const auto activity = activity_;
   ask_for_turn (std::move (lock));
   if (activity) activity ();

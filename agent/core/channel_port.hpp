@@ -51,18 +51,19 @@ class ChannelPort {
   using Lock = std::unique_lock<std::mutex>;
 
   template <class Attempt>
-  auto retry (GCancellable *cancellable, bool *cancelled, Attempt attempt);
+  auto retry (std::condition_variable &changed, GCancellable *cancellable, bool *cancelled,
+              Attempt attempt);
   Status send_locked (const Message &message);
   Result<Message> receive_locked ();
   Status flush_locked () const;
-  // Both take the lock and give it back open: what they call must not run under it.
-  void notify (Lock lock);
+  // These take the lock and give it back open: what they call must not run under it.
+  void notify (std::condition_variable *changed, Lock lock);  // null: everybody
   void ask_for_turn (Lock lock);
 
   const std::string name_;
   const ChannelOptions options_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable incoming_changed_, outgoing_changed_;
   // All below is guarded by mutex_.
   std::deque<Message> outgoing_, incoming_;
   std::deque<Message> taken_;  // by the application, to be confirmed by the core

@@ -36,6 +36,7 @@ class ChannelPump : public std::enable_shared_from_this<ChannelPump> {
   std::shared_ptr<ChannelPort> port_;
   Channel *channel_ = nullptr;
   bool end_sent_ = false;
+  bool room_made_ = false;  // since senders were last woken
   bool in_turn_ = false, turn_again_ = false;
 };
 

@@ -126,8 +126,7 @@ void
 SessionImpl::settle () {
   do {
     if (std::exchange (early_due_, false)) drain_early ();
-    const std::vector<ChannelImpl *> batch = std::exchange (dirty_, {});
-    for (ChannelImpl *channel : batch) {
+    for (ChannelImpl *channel : std::exchange (dirty_, {})) {
       channel->dirty_ = false;
       service (*channel);
     }
@@ -187,8 +186,10 @@ SessionImpl::bury (ChannelImpl &channel) {
       receiver->state = wire::DirectionState::closed;
       if (receiver->stream) refuse (*receiver->stream, wire::Code::closed);
       for (const auto &held : receiver->held_streams) ignore (*held);
+      for (const auto &stream : receiver->uncredited_streams) ignore (*stream);
     }
     receiver->held_streams.clear ();
+    receiver->uncredited_streams.clear ();
     if (established_ && receiver->confirm_due ()) confirm (*receiver);
     if (receiver->forgettable) receivers_.erase (receiver->id ());
   }
@@ -286,6 +287,7 @@ SessionImpl::end_transport () {
   for (const auto &[id, receiver] : receivers_) {
     receiver->stream.reset ();
     receiver->held_streams.clear ();
+    receiver->uncredited_streams.clear ();
   }
   for (const auto &channel : channels_)
     if (channel->sender_) channel->sender_->detach ();

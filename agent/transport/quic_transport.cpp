@@ -61,8 +61,12 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
   settings.initial_rtt = to_ns (config_.initial_rtt_us);
   settings.cc_algo = config_.congestion_control == CongestionControl::bbr ? NGTCP2_CC_ALGO_BBR
                                                                           : NGTCP2_CC_ALGO_CUBIC;
-  settings.max_tx_udp_payload_size =
-      std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, kMaxUdpPayloadBytes);
+  // The size of every packet is ours to choose (MtuSearch).
+  ceiling_bytes_ = std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, BurstBuffer::kBytes);
+  mtu_.reset (ceiling_bytes_);
+  settings.max_tx_udp_payload_size = ceiling_bytes_;
+  settings.no_tx_udp_payload_size_shaping = 1;
+  settings.no_pmtud = 1;
   settings.max_window =
       std::min<std::uint64_t> (config_.max_connection_window_bytes, G_MAXINT64 / 4);
   // The streams' windows grow by our own rule (window_growth). ngtcp2 0.12's tuning announces a
@@ -205,15 +209,23 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
   callbacks.recv_datagram = [] (ngtcp2_conn *, std::uint32_t, const std::uint8_t *data, size_t size,
                                 void *user_data) {
     QuicTransport &t = self (user_data);
-    if (t.talking ()) t.observer_->transport_datagram ({data, size});
+    const bool probe = size > 0 && data[0] == kProbeByte;
+    if (t.talking () && !probe) t.observer_->transport_datagram ({data, size});
     return 0;
   };
   callbacks.ack_datagram = [] (ngtcp2_conn *, std::uint64_t tag, void *user_data) {
-    self (user_data).events_.push_back ({Event::acked, 0, tag});
+    QuicTransport &t = self (user_data);
+    if (!(tag & kProbeTag)) t.events_.push_back ({Event::acked, 0, tag});
+    if (t.mtu_.acked (tag, t.scheduler_.now ()))
+      g_debug ("quic: packets of %zu bytes from now on", t.packet_limit ());
     return 0;
   };
   callbacks.lost_datagram = [] (ngtcp2_conn *, std::uint64_t tag, void *user_data) {
     QuicTransport &t = self (user_data);
+    if (tag & kProbeTag) {
+      t.mtu_.lost (tag, t.scheduler_.now ());
+      return 0;
+    }
     ++t.datagrams_lost_;
     t.events_.push_back ({Event::lost, 0, tag});
     return 0;
@@ -268,6 +280,7 @@ QuicTransport::receive (ByteView datagram) {
 void
 QuicTransport::on_timer () {
   kicked_ = false;
+  clock_left_ = 0;
   const TimeUs now = scheduler_.now ();
   if (!ended_ && conn_ && ngtcp2_conn_get_expiry (conn_.get ()) <= to_ns (now)) {
     int code = 0;
@@ -448,8 +461,7 @@ QuicTransport::stats () const {
   }
   stats.congestion_window_bytes = stat.cwnd;
   stats.bytes_in_flight = stat.bytes_in_flight;
-  stats.packet_bytes =
-      std::min (packet_limit (), ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()));
+  stats.packet_bytes = packet_limit ();
   if (ready_) stats.cipher = tls_->cipher ();
   return stats;
 }
@@ -503,6 +515,7 @@ QuicTransport::send_close (const ngtcp2_connection_close_error &error) {
   packet.resize (static_cast<std::size_t> (n));
   close_packet_ = std::move (packet);
   outbox_.clear ();
+  buffer_.give_back ();
   ++counters_.packets_sent;
   counters_.bytes_sent += close_packet_.size ();
   (void)path_.send (close_packet_, close_packet_.size ());

@@ -71,7 +71,8 @@ class Transport {
   virtual void reset (StreamId id, std::uint64_t code) = 0;   // gives up sending
   virtual void stop (StreamId id, std::uint64_t code) = 0;    // asks the peer to stop sending
   // Sends one datagram of `head` + `body` when the congestion window allows; false when the queue
-  // is full (dropped and counted). `tag` comes back in acked or lost.
+  // is full (dropped and counted). `tag`, below 2^63, comes back in acked or lost. The first byte
+  // is never 0xff: that marks the transport's own datagrams, its probes of the packet size.
   virtual bool send_datagram (ByteView head, ByteView body, std::uint64_t tag) = 0;
   virtual std::size_t max_datagram_payload_bytes () const = 0;  // 0 before ready
   // Sends what may leave at once, then CONNECTION_CLOSE; no observer call follows. Code 0 is an
