@@ -4,6 +4,9 @@ namespace p2p {
 
 namespace {
 
+constexpr std::uint64_t kTakenBytesPerTurn = 256 * 1024;  // well below what throttles a receiver
+constexpr TimeUs kTakenTimePerTurn = 5 * kMillisecond;
+
 // Wakes the waiters of a port when the cancellable is cancelled. Made and destroyed unlocked:
 // connecting may call back at once, and disconnecting waits for a running callback.
 class CancelWatch {
@@ -67,6 +70,14 @@ ChannelPort::notify (std::condition_variable *changed, Lock lock) {
 void
 ChannelPort::ask_for_turn (Lock lock) {
   if (turn_asked_ || !turn_) return;
+  // Of what was taken the core is told when there is nothing more to take, much to tell, or some
+  // time has gone by.
+  const TimeUs now_us = g_get_monotonic_time ();
+  const bool taken_due =
+      !taken_.empty () && (incoming_.empty () || taken_bytes_ >= kTakenBytesPerTurn ||
+                           now_us - turn_asked_us_ >= kTakenTimePerTurn);
+  if (outgoing_.empty () && !end_asked_ && !close_asked_ && !taken_due) return;
+  turn_asked_us_ = now_us;
   turn_asked_ = true;
   const auto turn = turn_;
   lock.unlock ();
@@ -133,6 +144,7 @@ ChannelPort::receive_locked () {
     Message message = std::move (incoming_.front ());
     incoming_.pop_front ();
     incoming_bytes_ -= message_cost (message);
+    taken_bytes_ += message_cost (message);
     taken_.push_back (message);
     return message;
   }
@@ -147,7 +159,7 @@ Result<Message>
 ChannelPort::try_receive () {
   Lock lock (mutex_);
   Result<Message> message = receive_locked ();
-  if (message) ask_for_turn (std::move (lock));
+  ask_for_turn (std::move (lock));
   return message;
 }
 

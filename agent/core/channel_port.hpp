@@ -67,7 +67,7 @@ class ChannelPort {
   // All below is guarded by mutex_.
   std::deque<Message> outgoing_, incoming_;
   std::deque<Message> taken_;  // by the application, to be confirmed by the core
-  std::uint64_t outgoing_bytes_ = 0, incoming_bytes_ = 0;
+  std::uint64_t outgoing_bytes_ = 0, incoming_bytes_ = 0, taken_bytes_ = 0;
   std::uint64_t buffered_bytes_ = 0;  // what the session holds for us
   std::uint64_t max_message_bytes_;
   bool end_asked_ = false, close_asked_ = false, ended_by_peer_ = false;
@@ -77,6 +77,7 @@ class ChannelPort {
   std::function<void ()> activity_;
   std::function<void ()> turn_;  // posts the core's turn
   bool turn_asked_ = false;
+  TimeUs turn_asked_us_ = 0;
 };
 
 }  // namespace p2p

@@ -10,7 +10,11 @@ constexpr std::uint64_t kRoomPart = 4;  // of the buffer is free before a waitin
 
 }  // namespace
 
-ChannelPump::ChannelPump (std::shared_ptr<ChannelPort> port) : port_ (std::move (port)) {}
+ChannelPump::ChannelPump (std::shared_ptr<ChannelPort> port)
+    : port_ (std::move (port)), turn_end_ (core_loop ().scheduler ().make_timer ([this] {
+        readers_woken_ = false;
+        if (std::exchange (readers_wait_, false)) wake_readers ();
+      })) {}
 
 ChannelPump::~ChannelPump () {
   const std::lock_guard lock (port_->mutex_);
@@ -49,6 +53,7 @@ ChannelPump::confirm_taken () {
   {
     const std::lock_guard lock (port_->mutex_);
     taken.swap (port_->taken_);
+    port_->taken_bytes_ = 0;
   }
   for (const Message &message : taken)
     if (channel_) channel_->consumed (message);
@@ -151,7 +156,18 @@ ChannelPump::received (Message message) {
   port_->incoming_bytes_ += message_cost (message);
   port_->incoming_.push_back (std::move (message));
   if (channel_) port_->stats_ = channel_->stats ();
-  port_->notify (&port_->incoming_changed_, std::move (lock));
+  lock.unlock ();
+  if (std::exchange (readers_woken_, true)) {
+    readers_wait_ = true;
+    return;
+  }
+  turn_end_->arm (core_loop ().scheduler ().now ());
+  wake_readers ();
+}
+
+void
+ChannelPump::wake_readers () {
+  port_->notify (&port_->incoming_changed_, ChannelPort::Lock (port_->mutex_));
 }
 
 void

@@ -85,8 +85,12 @@ bool
 Receiver::confirm_due () const {
   if (finished () && !end_confirmed_) return true;
   return unconfirmed_messages_ > 0 &&
-         (unconfirmed_bytes_ >= kConfirmBytes || unconfirmed_messages_ >= kConfirmMessages ||
-          taken_messages_ == delivered_messages_);
+         (unconfirmed_bytes_ >= kConfirmBytes || unconfirmed_messages_ >= kConfirmMessages);
+}
+
+bool
+Receiver::confirm_soon () const {
+  return unconfirmed_messages_ > 0 && taken_messages_ == delivered_messages_;
 }
 
 RangeSet

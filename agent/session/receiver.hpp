@@ -23,8 +23,9 @@ constexpr std::uint64_t kMaxUntakenBytes = 16 * 1024 * 1024;
 // The same for datagrams, which have no window: above it they are lost.
 constexpr std::uint64_t kMaxUntakenDatagramBytes = 16 * 1024 * 1024;
 // Confirmed in batches while more is on its way to the application.
-constexpr std::uint64_t kConfirmBytes = 64 * 1024;
+constexpr std::uint64_t kConfirmBytes = 256 * 1024;
 constexpr std::uint64_t kConfirmMessages = 64;
+constexpr TimeUs kMaxConfirmDelay = 5 * kMillisecond;  // of one that could serve for more
 // Gaps in the sequence at once. A sender has less than this many messages on their way.
 constexpr std::size_t kMaxGaps = 1024;
 // How long the end of an unreliable channel waits for what may still come.
@@ -57,7 +58,10 @@ class Receiver {
   bool datagram_room () const { return untaken_bytes_ < kMaxUntakenDatagramBytes; }
   std::uint64_t lost () const;
 
+  // What must be told now, and what may wait for a moment while a message is on its way in, whose
+  // confirmation can serve for both.
   bool confirm_due () const;
+  bool confirm_soon () const;
   RangeSet confirmation () const;  // the end counts as one more
   void confirmed () {
     unconfirmed_bytes_ = unconfirmed_messages_ = 0;
@@ -75,7 +79,8 @@ class Receiver {
   std::uint64_t next_implied_seq = 0;                // of the next record of the stream
   std::deque<std::shared_ptr<Stream>> held_streams;  // not read while it is full
   std::vector<std::shared_ptr<Stream>> uncredited_streams;  // without credit while it is throttled
-  std::unique_ptr<Scheduler::Timer> end_timer;
+  std::unique_ptr<Scheduler::Timer> end_timer, confirm_timer;
+  bool confirm_waits = false;  // confirm_timer is armed
 
  private:
   wire::Open open_;

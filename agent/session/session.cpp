@@ -145,8 +145,7 @@ SessionImpl::service (ChannelImpl &channel) {
     if (channel.sender_) channel.sender_->pump ();
     if (channel.receiver_) {
       resume_held (*channel.receiver_);
-      if (established_ && channel.receiver_ && channel.receiver_->confirm_due ())
-        confirm (*channel.receiver_);
+      if (established_ && channel.receiver_) confirm_taken (*channel.receiver_);
     }
   }
   if (std::exchange (channel.released_, false) && !channel.closing_)
@@ -182,6 +181,7 @@ SessionImpl::bury (ChannelImpl &channel) {
   if (Receiver *receiver = channel.receiver_) {
     receiver->channel = nullptr;
     receiver->end_timer.reset ();
+    receiver->confirm_timer.reset ();
     if (!receiver->finished ()) {
       receiver->state = wire::DirectionState::closed;
       if (receiver->stream) refuse (*receiver->stream, wire::Code::closed);
@@ -206,6 +206,25 @@ SessionImpl::deliver_end_if_due (Receiver &receiver, bool grace_over) {
   if (receiver.end_timer) receiver.end_timer->disarm ();
   mark_dirty (*receiver.channel);
   observer_.session_end_of_stream (*receiver.channel);
+}
+
+void
+SessionImpl::confirm_taken (Receiver &receiver) {
+  const bool more_comes = receiver.stream && receiver.stream->assembler.active ();
+  if (receiver.confirm_due () || (receiver.confirm_soon () && !more_comes)) {
+    confirm (receiver);
+  } else if (receiver.confirm_soon ()) {
+    if (!receiver.confirm_timer)
+      receiver.confirm_timer = scheduler_->make_timer ([this, id = receiver.id ()] {
+        Entry entry (*this);
+        Receiver *late = find_receiver (id);
+        if (!late) return;
+        late->confirm_waits = false;
+        if (established_ && late->channel && late->confirm_soon ()) confirm (*late);
+      });
+    if (!std::exchange (receiver.confirm_waits, true))
+      receiver.confirm_timer->arm (scheduler_->now () + kMaxConfirmDelay);
+  }
 }
 
 void

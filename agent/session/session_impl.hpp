@@ -138,6 +138,7 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   ChannelImpl *channel_of_sender (std::uint64_t id) const;
   Receiver *find_receiver (std::uint64_t id) const;
   void deliver_end_if_due (Receiver &receiver, bool grace_over);
+  void confirm_taken (Receiver &receiver);
   void confirm (Receiver &receiver);
 
   // session_streams.cpp
