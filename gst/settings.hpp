@@ -15,6 +15,7 @@ namespace p2p {
 
 constexpr std::uint64_t kDefaultQueueBytes = 16 * 1024 * 1024;
 constexpr guint kDefaultDrainTimeoutMs = 10000;
+constexpr guint kNormalPriority = 256, kMaxPriority = 65535;  // of a channel, as in the library
 
 struct ElementSettings {
   std::string id;    // empty: a random one
@@ -30,6 +31,7 @@ struct ElementSettings {
   // p2psink only.
   bool wait_for_connection = true, reliable = true, ordered = true;
   int max_packet_lifetime_ms = -1;
+  guint priority = kNormalPriority;
   guint drain_timeout_ms = kDefaultDrainTimeoutMs;
 
   // A buffer arrives exactly once and in its place.

@@ -80,6 +80,10 @@ SessionImpl::open_channel (const std::string &name, const ChannelOptions &option
     return Error{P2P_ERROR_INVALID_ARGUMENT,
                  "The channel \"" + name +
                      "\" has both a packet lifetime and a number of retransmits. Set one of them."};
+  if (options.priority == 0 || options.priority > kMaxPriority)
+    return Error{P2P_ERROR_INVALID_ARGUMENT, "The channel \"" + name + "\" has a priority of " +
+                                                 std::to_string (options.priority) +
+                                                 ". Choose one from 1 to 65535."};
   ChannelImpl *channel = find_channel (name);
   if (!channel) {
     if (channels_.size () >= config_.max_channels)
@@ -241,7 +245,8 @@ SessionImpl::confirm (Receiver &receiver) {
 
 std::optional<StreamId>
 SessionImpl::open_sender_stream (std::uint64_t channel_id, bool message) {
-  Result<StreamId> id = transport_->open_stream ();
+  const ChannelImpl *channel = channel_of_sender (channel_id);
+  Result<StreamId> id = transport_->open_stream (channel ? channel->sender_->flow () : Flow{});
   if (!id) return {};
   auto stream = std::make_shared<Stream> ();
   stream->id = *id;
@@ -349,7 +354,7 @@ SessionImpl::transport_closed (const Error &error, bool by_peer, std::uint64_t c
 void
 SessionImpl::start_hello () {
   if (!transport_ || !transport_->is_client () || control_stream_) return;
-  Result<StreamId> id = transport_->open_stream ();
+  Result<StreamId> id = transport_->open_stream ({});
   if (!id) return;  // not ready yet; transport_ready() comes
   control_stream_ = *id;
   auto stream = std::make_shared<Stream> ();

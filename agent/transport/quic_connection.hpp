@@ -18,6 +18,7 @@
 #include "transport/quic_transport.hpp"
 #include "transport/send_queue.hpp"
 #include "transport/tls_session.hpp"
+#include "transport/turn_queue.hpp"
 
 namespace p2p {
 
@@ -68,13 +69,13 @@ class QuicTransport final : public Transport, private Path::Receiver {
   }
   Scheduler &scheduler () override { return scheduler_; }
   bool is_client () const override { return config_.client; }
-  Result<StreamId> open_stream () override;
+  Result<StreamId> open_stream (const Flow &flow) override;
   void write (StreamId id, const Ref<GBytes> &bytes, bool fin) override;
   std::size_t unsent_bytes (StreamId id) const override;
   void consume (StreamId id, std::size_t bytes) override;
   void reset (StreamId id, std::uint64_t code) override { give_up (id, code, true); }
   void stop (StreamId id, std::uint64_t code) override { give_up (id, code, false); }
-  bool send_datagram (ByteView head, ByteView body, std::uint64_t tag) override;
+  bool send_datagram (const Flow &flow, ByteView head, ByteView body, std::uint64_t tag) override;
   std::size_t max_datagram_payload_bytes () const override;
   void close (std::uint64_t code, const std::string &reason) override;
   TransportStats stats () const override;
@@ -84,6 +85,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
     void operator() (ngtcp2_conn *conn) const { ngtcp2_conn_del (conn); }
   };
   struct Stream {
+    Flow flow;
     SendQueue queue;
     bool fin_queued = false, fin_sent = false, write_ended = false, stopped = false;
     bool scheduled = false;        // stands in turns_ or parked_
@@ -94,10 +96,6 @@ class QuicTransport final : public Transport, private Path::Receiver {
     bool has_work () const {
       return !write_ended && (queue.unsent_bytes () > 0 || (fin_queued && !fin_sent));
     }
-  };
-  struct Datagram {
-    std::vector<std::uint8_t> bytes;
-    std::uint64_t tag;
   };
   struct Burst {
     std::size_t offset, size, segment, count;
@@ -152,8 +150,10 @@ class QuicTransport final : public Transport, private Path::Receiver {
   double pacing_rate () const;
   void append_packet (std::size_t offset, std::size_t size);
   ngtcp2_ssize write_packet (std::uint8_t *dest, std::size_t limit);
-  ngtcp2_ssize write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried);
-  ngtcp2_ssize write_stream (std::uint8_t *dest, std::size_t limit, bool &tried);
+  ngtcp2_ssize write_datagram (TurnQueue::Turn &turn, std::uint8_t *dest, std::size_t limit,
+                               bool &tried);
+  ngtcp2_ssize write_stream (TurnQueue::Turn &turn, std::uint8_t *dest, std::size_t limit,
+                             bool &tried);
   bool may_be_last_in_flight (std::size_t limit) const;
   ngtcp2_ssize finish_with_anchor (std::uint8_t *dest, std::size_t limit);
   bool peer_stopped (StreamId id);
@@ -207,11 +207,8 @@ class QuicTransport final : public Transport, private Path::Receiver {
   std::vector<SendQueue> graveyard_;  // queues of closed streams, until ngtcp2 has returned
   std::unordered_map<StreamId, Stream> streams_;
   std::uint64_t initial_stream_window_bytes_ = 0;
-  std::deque<StreamId> turns_;    // streams with something to send, in the order of their turn
+  TurnQueue turns_;               // what has something to send
   std::vector<StreamId> parked_;  // out of window; they return with the next flush
-  std::deque<Datagram> datagrams_;
-  std::size_t datagram_bytes_ = 0;
-  bool datagram_turn_ = true;
   std::unique_ptr<TlsSession> tls_;
   std::unique_ptr<ngtcp2_conn, ConnDelete> conn_;
 

@@ -14,8 +14,6 @@ constexpr std::size_t kConnectionIdBytes = 8;
 // A window that is used up in fewer round trips than this is too small for the way.
 constexpr int kGrowBelowRoundTrips = 4;
 constexpr std::uint64_t kInitialConnectionWindowBytes = 512 * 1024;
-constexpr std::size_t kMaxDatagramsQueued = 256;
-constexpr std::size_t kMaxDatagramBytesQueued = 1024 * 1024;
 constexpr std::size_t kMaxReasonBytes = 256;
 
 // ngtcp2 takes 0 for "no idle timeout" and UINT64_MAX for "no handshake timeout".
@@ -307,7 +305,7 @@ QuicTransport::wake () {
 }
 
 Result<StreamId>
-QuicTransport::open_stream () {
+QuicTransport::open_stream (const Flow &flow) {
   if (ended_) return Error{P2P_ERROR_CLOSED, "The connection to the peer is closed."};
   if (!ready_) {
     return Error{P2P_ERROR_NOT_CONNECTED, "The connection to the peer is not up yet."};
@@ -322,7 +320,7 @@ QuicTransport::open_stream () {
     return Error{P2P_ERROR_FAILED,
                  std::string ("A stream cannot be opened: ") + ngtcp2_strerror (code) + "."};
   }
-  streams_.try_emplace (id);
+  streams_.try_emplace (id).first->second.flow = flow;
   return id;
 }
 
@@ -330,7 +328,7 @@ void
 QuicTransport::schedule (StreamId id, Stream &stream) {
   if (!stream.scheduled && stream.has_work ()) {
     stream.scheduled = true;
-    turns_.push_back (id);
+    turns_.add_stream (stream.flow, id);
   }
   wake ();
 }
@@ -404,22 +402,21 @@ QuicTransport::apply (const GiveUp &request) {
 }
 
 bool
-QuicTransport::send_datagram (ByteView head, ByteView body, std::uint64_t tag) {
+QuicTransport::send_datagram (const Flow &flow, ByteView head, ByteView body, std::uint64_t tag) {
   const std::size_t size = head.size + body.size;
-  if (ended_ || !ready_ || size > max_datagram_payload_bytes () ||
-      datagrams_.size () >= kMaxDatagramsQueued ||
-      datagram_bytes_ + size > kMaxDatagramBytesQueued) {
-    ++counters_.datagrams_dropped;
-    return false;
+  bool queued = false;
+  if (!ended_ && ready_ && size <= max_datagram_payload_bytes ()) {
+    QueuedDatagram datagram{{}, tag};
+    datagram.bytes.reserve (size);
+    datagram.bytes.insert (datagram.bytes.end (), head.begin (), head.end ());
+    datagram.bytes.insert (datagram.bytes.end (), body.begin (), body.end ());
+    queued = turns_.add_datagram (flow, std::move (datagram));
   }
-  Datagram datagram{{}, tag};
-  datagram.bytes.reserve (size);
-  datagram.bytes.insert (datagram.bytes.end (), head.begin (), head.end ());
-  datagram.bytes.insert (datagram.bytes.end (), body.begin (), body.end ());
-  datagrams_.push_back (std::move (datagram));
-  datagram_bytes_ += size;
-  wake ();
-  return true;
+  if (queued)
+    wake ();
+  else
+    ++counters_.datagrams_dropped;
+  return queued;
 }
 
 void

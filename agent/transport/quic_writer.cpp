@@ -70,8 +70,9 @@ void
 QuicTransport::write_packets () {
   for (const StreamId id : parked_) {
     Stream *stream = find (id);
-    if (stream && peer_stopped (id)) stopped_by_peer (id, *stream);
-    turns_.push_back (id);
+    if (!stream) continue;
+    if (peer_stopped (id)) stopped_by_peer (id, *stream);
+    turns_.add_stream (stream->flow, id);
   }
   parked_.clear ();
   const Inside inside (inside_);
@@ -169,14 +170,13 @@ QuicTransport::send_outbox () {
 // by a packet.
 bool
 QuicTransport::larger_pays () const {
-  if (!datagrams_.empty ()) return true;
+  if (turns_.datagrams () > 0) return true;
   const std::size_t enough = kProbeWhenPacketsWait * packet_limit ();
   std::size_t waiting = 0;
-  for (const StreamId id : turns_) {
+  return turns_.any_stream ([&] (StreamId id) {
     waiting += unsent_bytes (id);
-    if (waiting >= enough) return true;
-  }
-  return false;
+    return waiting >= enough;
+  });
 }
 
 // A probe of the packet size (RFC 8899 section 4.1) is a DATAGRAM of padding, whose fate ngtcp2
@@ -215,14 +215,16 @@ QuicTransport::write_probe (std::size_t room) {
 
 ngtcp2_ssize
 QuicTransport::write_packet (std::uint8_t *dest, std::size_t limit) {
-  bool tried = false;
-  if (ready_) {
-    datagram_turn_ = !datagram_turn_;  // packet by packet, so that neither starves the other
-    ngtcp2_ssize n =
-        datagram_turn_ ? write_datagram (dest, limit, tried) : write_stream (dest, limit, tried);
-    if (tried) return n;
-    n = datagram_turn_ ? write_stream (dest, limit, tried) : write_datagram (dest, limit, tried);
-    if (tried) return n;
+  while (TurnQueue::Turn *turn = ready_ ? turns_.next () : nullptr) {
+    const bool datagram =
+        turn->streams.empty () || (turn->datagram_next && !turn->datagrams.empty ());
+    bool tried = false;
+    const ngtcp2_ssize n = datagram ? write_datagram (*turn, dest, limit, tried)
+                                    : write_stream (*turn, dest, limit, tried);
+    if (!tried) continue;
+    turn->datagram_next = !datagram;
+    turns_.sent (n > 0 ? static_cast<std::size_t> (n) : 0);
+    return n;
   }
   ngtcp2_pkt_info info;
   return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, dest, limit, nullptr,
@@ -230,14 +232,16 @@ QuicTransport::write_packet (std::uint8_t *dest, std::size_t limit) {
 }
 
 ngtcp2_ssize
-QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried) {
-  while (!datagrams_.empty ()) {
-    Datagram &next = datagrams_.front ();
+QuicTransport::write_datagram (TurnQueue::Turn &turn, std::uint8_t *dest, std::size_t limit,
+                               bool &tried) {
+  while (!turn.datagrams.empty ()) {
+    const QueuedDatagram &next = turn.datagrams.front ();
     int accepted = 0;
     ngtcp2_ssize n = NGTCP2_ERR_INVALID_ARGUMENT;
     if (next.bytes.size () <= max_datagram_payload_bytes ()) {
       ngtcp2_pkt_info info;
-      const ngtcp2_vec vector = {next.bytes.data (), next.bytes.size ()};
+      const ngtcp2_vec vector = {const_cast<std::uint8_t *> (next.bytes.data ()),
+                                 next.bytes.size ()};
       const std::uint32_t flags = may_be_last_in_flight (limit) ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE
                                                                 : NGTCP2_WRITE_DATAGRAM_FLAG_NONE;
       n = ngtcp2_conn_writev_datagram (conn_.get (), nullptr, &info, dest, limit, &accepted, flags,
@@ -249,10 +253,7 @@ QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &trie
     // The packets may have become smaller since it was queued.
     const bool too_large = n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE;
     if (too_large) events_.push_back ({Event::lost, 0, next.tag});
-    if (too_large || accepted) {
-      datagram_bytes_ -= next.bytes.size ();
-      datagrams_.pop_front ();
-    }
+    if (too_large || accepted) turns_.take_datagram (turn);
     if (too_large) continue;
     tried = true;
     return n;
@@ -267,7 +268,7 @@ QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &trie
 bool
 QuicTransport::may_be_last_in_flight (std::size_t limit) const {
   const ngtcp2_conn_stat stat = conn_stat ();
-  return datagrams_.size () == 1 || stat.bytes_in_flight + 2 * limit >= stat.cwnd;
+  return turns_.datagrams () == 1 || stat.bytes_in_flight + 2 * limit >= stat.cwnd;
 }
 
 // Ends the packet that was begun, with an empty STREAM frame of any stream that still sends.
@@ -287,20 +288,21 @@ QuicTransport::finish_with_anchor (std::uint8_t *dest, std::size_t limit) {
 }
 
 ngtcp2_ssize
-QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried) {
-  while (!turns_.empty ()) {
-    const StreamId id = turns_.front ();
+QuicTransport::write_stream (TurnQueue::Turn &turn, std::uint8_t *dest, std::size_t limit,
+                             bool &tried) {
+  while (!turn.streams.empty ()) {
+    const StreamId id = turn.streams.front ();
     Stream *stream = find (id);
     if (!stream || !stream->has_work ()) {
       if (stream) stream->scheduled = false;
-      turns_.pop_front ();
+      turn.streams.pop_front ();
       continue;
     }
     const bool has_bytes = stream->queue.unsent_bytes () > 0;
     // Asked before, and not left to an error: a blocked stream must not hold up the others.
     if (has_bytes && (ngtcp2_conn_get_max_data_left (conn_.get ()) == 0 ||
                       ngtcp2_conn_get_max_stream_data_left (conn_.get (), id) == 0)) {
-      turns_.pop_front ();
+      turn.streams.pop_front ();
       parked_.push_back (id);
       continue;
     }
@@ -319,7 +321,7 @@ QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried)
         fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE, id, vectors_.data (),
         vectors_.size (), now_ns ());
     if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
-      turns_.pop_front ();
+      turn.streams.pop_front ();
       parked_.push_back (id);
       continue;
     }
@@ -336,9 +338,9 @@ QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried)
         if (stream->newly_sent == 0) events_.push_back ({Event::sent, id, 0});
         stream->newly_sent += bytes;
       }
-      turns_.pop_front ();
+      turn.streams.pop_front ();
       stream->scheduled = stream->has_work ();
-      if (stream->scheduled) turns_.push_back (id);
+      if (stream->scheduled) turn.streams.push_back (id);
     }
     return n;
   }

@@ -209,7 +209,7 @@ struct QuicBench {
         << (server->closed ? server->closed->error.message : "server open");
   }
   StreamId open () {
-    auto id = client_transport->open_stream ();
+    auto id = client_transport->open_stream ({});
     EXPECT_TRUE (id) << (id ? "" : id.error ().message);
     return id ? *id : -1;
   }

@@ -299,7 +299,7 @@ TEST (QuicData, ClosedStreamsMakeRoomForOthers) {
   bench.connect ();
   std::vector<StreamId> ids;
   for (int i = 0; i < 4; ++i) ids.push_back (bench.open ());
-  auto fifth = bench.client_transport->open_stream ();
+  auto fifth = bench.client_transport->open_stream ({});
   ASSERT_FALSE (fifth);
   EXPECT_EQ (fifth.error ().code, P2P_ERROR_WOULD_BLOCK);
   bench.server->on_opened = [&] (StreamId id) {
@@ -308,7 +308,7 @@ TEST (QuicData, ClosedStreamsMakeRoomForOthers) {
   const int before = bench.client->available;
   for (const StreamId id : ids) bench.client_transport->write (id, make_bytes ("x"), true);
   ASSERT_TRUE (bench.run_until ([&] { return bench.client->available > before; }, kSecond));
-  EXPECT_TRUE (bench.client_transport->open_stream ());
+  EXPECT_TRUE (bench.client_transport->open_stream ({}));
 }
 
 TEST (QuicData, APathThatRefusesNowAndThenLosesNothing) {
@@ -472,7 +472,7 @@ TEST (QuicData, WorksOnARealLoop) {
     client = make_quic_transport (configs.client_config, link->a ());
     client_recorder = std::make_unique<Recorder> (*client);
     client_recorder->on_ready = [&] {
-      id = *client->open_stream ();
+      id = *client->open_stream ({});
       client->write (id, make_bytes (text), true);
     };
     server_recorder->on_data = [&] (StreamId) {

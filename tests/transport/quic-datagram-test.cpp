@@ -11,7 +11,7 @@ namespace {
 bool
 send (QuicBench &bench, const std::string &text, std::uint64_t tag) {
   const ByteView all (text);
-  return bench.client_transport->send_datagram (all.sub (0, 3), all.sub (3), tag);
+  return bench.client_transport->send_datagram ({}, all.sub (0, 3), all.sub (3), tag);
 }
 
 }  // namespace
