@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd_watch.hpp"
 #include "base/ptr.hpp"
 #include "path/path.hpp"
 
@@ -65,7 +66,9 @@ class FastUdp {
   Path::Sent send_train (ByteView burst, std::size_t segment_bytes);
   Path::Sent send_singly (ByteView burst, std::size_t segment_bytes);
   Path::Sent judge (int error);
-  void watch_writable ();
+  void wait_for_room (bool is_in_socket);
+  bool waiting () const { return waiting_for_socket_ || retry_; }
+  void on_events (GIOCondition there);
   void on_writable ();
   void on_readable ();
   void deliver (ByteView train, std::size_t segment_bytes);
@@ -77,7 +80,11 @@ class FastUdp {
   Receiver &receiver_;
   FastUdpAbilities abilities_;
   int own_fd_ = -1;
-  UniqueSource readable_, writable_;
+  std::unique_ptr<FdWatch> watch_;  // of the socket that sends
+  bool waiting_for_socket_ = false;
+  UniqueSource retry_;  // waits for room below the socket, which nothing tells
+  unsigned retry_ms_ = 0;
+  std::int64_t retried_at_us_ = 0;
   std::uint64_t stray_ = 0, stun_ = 0;
   // The tail of a burst of which the socket took only the head. At most one burst.
   std::vector<std::uint8_t> rest_;
