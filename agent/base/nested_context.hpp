@@ -26,13 +26,14 @@ class NestedContext {
   GMainContext *context () const { return context_.get (); }
 
  private:
-  void run ();
-  bool iterate ();
+  void run (int ready_fd, GIOCondition there);
+  bool iterate (int ready_fd, GIOCondition there, int *timeout_ms);
   void query (int *timeout_ms);
   void watch_polled ();
 
   const Ref<GMainContext> outer_, context_;
   Scheduler &scheduler_;
+  int wake_fd_ = -1;
   // All below belongs to the thread of `outer`.
   std::unique_ptr<Scheduler::Timer> timer_;
   std::vector<GPollFD> polled_;

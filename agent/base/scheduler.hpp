@@ -36,7 +36,7 @@ class Scheduler {
 // The monotonic clock, with timers on a GMainContext. All of them share one prepare/check source:
 // GLib asks every source at every turn of its loop, and a timerfd system call per packet was half
 // of the CPU time of a ping. Timers due at the same moment run in the order in which they were
-// armed.
+// armed. A deadline that is 2 s away or more is rounded up to a tenth of a second.
 class LoopScheduler final : public Scheduler {
  public:
   explicit LoopScheduler (GMainContext *context);  // must outlive the scheduler
