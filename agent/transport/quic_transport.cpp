@@ -5,6 +5,7 @@
 
 #include "transport/quic_connection.hpp"
 #include "transport/quic_error.hpp"
+#include "transport/quic_memory.hpp"
 
 namespace p2p {
 
@@ -91,11 +92,11 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
   if (config_.client) {
     const ngtcp2_cid dcid = random_cid ();
     code = ngtcp2_conn_client_new (&conn, &dcid, &scid, &dummy_path_, NGTCP2_PROTO_VER_V1,
-                                   &callbacks, &settings, &params, nullptr, this);
+                                   &callbacks, &settings, &params, quic_memory (), this);
   } else {
     params.original_dcid = initial->dcid;
     code = ngtcp2_conn_server_new (&conn, &initial->scid, &scid, &dummy_path_, initial->version,
-                                   &callbacks, &settings, &params, nullptr, this);
+                                   &callbacks, &settings, &params, quic_memory (), this);
   }
   if (code == 0) {
     conn_.reset (conn);
