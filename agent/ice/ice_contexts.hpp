@@ -1,5 +1,7 @@
-// The main contexts of NiceAgents, on the ICE thread. GLib looks at every source of a context at
-// each turn of it, so each context serves a few agents only.
+// The main contexts of NiceAgents. GLib looks at every source and every descriptor of a context at
+// each turn of it: on those of the whole thread, 1,000 agents would take half of a core for
+// nothing. So each few agents have contexts of their own, which run only when something of theirs
+// is due.
 #pragma once
 #include <memory>
 
@@ -7,8 +9,9 @@
 
 namespace p2p {
 
-// One with room; whoever holds it counts as one agent. Core thread only, but it may be dropped
-// anywhere.
-std::shared_ptr<NestedContext> take_ice_context ();
+// Contexts with room; whoever holds one counts as one agent. Taken on the core thread; they may be
+// dropped anywhere.
+std::shared_ptr<NestedContext> take_timer_context ();   // on the ICE thread
+std::shared_ptr<NestedContext> take_socket_context ();  // on the core thread
 
 }  // namespace p2p

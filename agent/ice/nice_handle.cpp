@@ -118,8 +118,8 @@ on_closed (GObject *, GAsyncResult *, gpointer data) {
 }  // namespace
 
 NiceHandle::NiceHandle (const IceConfig &config, NiceEvents &events)
-    : sockets_ (NestedContext::create (core_loop ().context (), core_loop ().scheduler ())),
-      timers_ (take_ice_context ()),
+    : sockets_ (take_socket_context ()),
+      timers_ (take_timer_context ()),
       agent_ (Ref<NiceAgent>::adopt (nice_agent_new_full (
           timers_->context (), NICE_COMPATIBILITY_RFC5245, NICE_AGENT_OPTION_ICE_TRICKLE))),
       listener_ (std::make_shared<NiceEvents *> (&events)) {

@@ -62,7 +62,9 @@ LineConnection::on_writable () {
     return;
   }
   output_.erase (0, static_cast<std::size_t> (written));
-  if (output_.empty ()) watch_->set_events (G_IO_IN);
+  if (!output_.empty ()) return;
+  output_.shrink_to_fit ();  // most of its life a connection has nothing to say
+  watch_->set_events (G_IO_IN);
 }
 
 void
@@ -103,6 +105,7 @@ LineConnection::take_lines () {
     start = end + 1;
   }
   input_.erase (0, start);
+  if (input_.empty ()) input_.shrink_to_fit ();
   if (input_.size () <= max_line_bytes_) return true;
   input_.clear ();
   if (std::exchange (skipping_, true)) return true;

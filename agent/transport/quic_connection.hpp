@@ -197,7 +197,9 @@ class QuicTransport final : public Transport, private Path::Receiver {
   std::deque<Datagram> datagrams_;
   std::size_t datagram_bytes_ = 0;
   bool datagram_turn_ = true;
-  std::unique_ptr<TlsSession> tls_;
+  std::unique_ptr<TlsSession> tls_;  // until both sides have done the handshake: 14 KiB
+  bool tls_done_ = false;
+  std::string cipher_;
   std::unique_ptr<ngtcp2_conn, ConnDelete> conn_;
 
   std::vector<std::uint8_t> buffer_;

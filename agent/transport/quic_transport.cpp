@@ -18,6 +18,7 @@ constexpr std::uint64_t kInitialConnectionWindowBytes = 512 * 1024;
 constexpr std::size_t kMaxDatagramsQueued = 256;
 constexpr std::size_t kMaxDatagramBytesQueued = 1024 * 1024;
 constexpr std::size_t kMaxReasonBytes = 256;
+constexpr std::uint8_t kAlertUnexpectedMessage = 10;  // RFC 8446 section 6
 
 // ngtcp2 takes 0 for "no idle timeout" and UINT64_MAX for "no handshake timeout".
 ngtcp2_duration
@@ -117,7 +118,16 @@ void
 QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
   callbacks.client_initial = ngtcp2_crypto_client_initial_cb;
   callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
-  callbacks.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+  callbacks.recv_crypto_data = [] (ngtcp2_conn *conn, ngtcp2_crypto_level level,
+                                   std::uint64_t offset, const std::uint8_t *data, size_t size,
+                                   void *user_data) {
+    // No peer of ours says anything in TLS after its handshake: there are no tickets.
+    if (!self (user_data).tls_) {
+      ngtcp2_conn_set_tls_alert (conn, kAlertUnexpectedMessage);
+      return static_cast<int> (NGTCP2_ERR_CRYPTO);
+    }
+    return ngtcp2_crypto_recv_crypto_data_cb (conn, level, offset, data, size, user_data);
+  };
   callbacks.encrypt = ngtcp2_crypto_encrypt_cb;
   callbacks.decrypt = ngtcp2_crypto_decrypt_cb;
   callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb;
@@ -141,12 +151,18 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
   callbacks.handshake_completed = [] (ngtcp2_conn *conn, void *user_data) {
     QuicTransport &t = self (user_data);
     t.ready_ = true;
+    t.cipher_ = t.tls_->cipher ();
+    t.tls_done_ = !t.config_.client;
     t.handshake_us_ = t.scheduler_.now () - t.started_us_;
     // Not earlier: ngtcp2 0.12 would send the PING in the middle of the handshake.
     if (t.config_.keep_alive_us > 0) {
       ngtcp2_conn_set_keep_alive_timeout (conn, to_ns (t.config_.keep_alive_us));
     }
     if (t.talking ()) t.observer_->transport_ready ();
+    return 0;
+  };
+  callbacks.handshake_confirmed = [] (ngtcp2_conn *, void *user_data) {
+    self (user_data).tls_done_ = true;
     return 0;
   };
   callbacks.recv_stateless_reset = [] (ngtcp2_conn *, const ngtcp2_pkt_stateless_reset *,
@@ -250,6 +266,11 @@ QuicTransport::receive (ByteView datagram) {
                                  now_ns ());
   }
   graveyard_.clear ();
+  if (tls_done_ && tls_ && code == 0) {
+    // The keys are ngtcp2's, and the next ones come of them (RFC 9001 section 6).
+    ngtcp2_conn_set_tls_native_handle (conn_.get (), nullptr);
+    tls_.reset ();
+  }
   if (close_pending_) {
     send_close (close_error_);
   } else if (code == NGTCP2_ERR_DRAINING) {
@@ -451,7 +472,7 @@ QuicTransport::stats () const {
   stats.bytes_in_flight = stat.bytes_in_flight;
   stats.packet_bytes =
       std::min (packet_limit (), ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()));
-  if (ready_) stats.cipher = tls_->cipher ();
+  stats.cipher = cipher_;
   return stats;
 }
 
@@ -464,7 +485,8 @@ QuicTransport::library_error (int code) {
   if (code == NGTCP2_ERR_CRYPTO) {
     const std::uint8_t alert = ngtcp2_conn_get_tls_alert (conn_.get ());
     ngtcp2_connection_close_error_set_transport_error_tls_alert (&close_error, alert, nullptr, 0);
-    error = error_of_own_alert (alert, tls_->refused_fingerprint (), config_.peer_fingerprint);
+    error = error_of_own_alert (alert, tls_ ? tls_->refused_fingerprint () : "",
+                                config_.peer_fingerprint);
   } else {
     ngtcp2_connection_close_error_set_transport_error_liberr (&close_error, code, nullptr, 0);
     error = {

@@ -1,5 +1,5 @@
 // What many connections of one process cost: two processes, one agent with N connections and N
-// agents with one each, over the local meeting point and ICE on loopback.
+// agents with one each, over ICE on loopback; a third hosts the local meeting point.
 //   many-connections [CONNECTIONS [IDLE_SECONDS]]
 #include <malloc.h>
 #include <p2p/p2p.h>
@@ -319,6 +319,17 @@ run_many (const std::string &folder, unsigned connections, int seconds, int in, 
 
 }  // namespace
 
+// The meeting point, apart from what is measured: its agent is the first to come.
+[[noreturn]] void
+run_host (const std::string &folder, int out, int others) {
+  start (make_agent ("host", folder, "host.pem"));
+  say (out, "up");
+  char byte = 0;
+  while (read (others, &byte, 1) > 0) {
+  }
+  _exit (0);
+}
+
 int
 main (int argc, char **argv) {
   const long connections = argc > 1 ? std::atol (argv[1]) : 1000;
@@ -336,9 +347,18 @@ main (int argc, char **argv) {
   const std::string folder = made;
   g_free (made);
 
-  int to_one[2], to_many[2];
-  if (pipe (to_one) < 0 || pipe (to_many) < 0) die ("no pipe");
-  // Before GLib or the library has a thread.
+  int to_one[2], to_many[2], from_host[2], to_host[2];
+  if (pipe (to_one) < 0 || pipe (to_many) < 0 || pipe (from_host) < 0 || pipe (to_host) < 0)
+    die ("no pipe");
+  // All of them before GLib or the library has a thread.
+  const pid_t host = fork ();
+  if (host < 0) die ("no process for the meeting point");
+  if (host == 0) {
+    close (to_host[1]);
+    run_host (folder, from_host[1], to_host[0]);
+  }
+  char byte = 0;
+  if (read (from_host[0], &byte, 1) != 1) die ("no meeting point");
   const pid_t child = fork ();
   if (child < 0) die ("no second process");
   const auto count = static_cast<unsigned> (connections);
@@ -351,7 +371,7 @@ main (int argc, char **argv) {
   close (to_many[1]);
   const int outcome = run_many (folder, count, seconds, to_many[0], to_one[1]);
   std::fflush (stdout);
-  for (const char *name : {"one.pem", "many.pem", "meet.sock", "meet.sock.lock"})
+  for (const char *name : {"host.pem", "one.pem", "many.pem", "meet.sock", "meet.sock.lock"})
     (void)g_unlink ((folder + "/" + name).c_str ());
   (void)g_rmdir (folder.c_str ());
   _exit (outcome);
