@@ -102,12 +102,13 @@ segment_bytes_of (msghdr &message) {
 
 }  // namespace
 
-FastUdpAbilities
-fast_udp_abilities_from_environment (bool *enabled) {
-  FastUdpAbilities abilities;
+FastUdpWish
+fast_udp_wish (const FastUdpWish &configured) {
   const char *text = g_getenv ("P2P_FAST_UDP");
-  const std::string list = text ? text : "";
-  *enabled = list != "off";
+  if (!text || !*text) return configured;
+  const std::string list = text;
+  if (list == "off") return {};
+  FastUdpAbilities abilities;
   const auto has = [&] (const char *word) { return list.find (word) != std::string::npos; };
   abilities.steered = !has ("no-steering");
   abilities.segmented = !has ("no-segmentation");

@@ -1,13 +1,7 @@
 // The fast lane of a direct UDP pair: a second socket on the address and port of libnice's, which
 // sends trains of datagrams in one system call (UDP_SEGMENT) and receives them the same way
 // (UDP_GRO). The kernel steers between the two sockets. Each ability is tried when it is needed and
-// given up alone:
-//   steered    datagrams of the remote arrive here; else libnice hands them over, and sends go out
-//   on
-//              libnice's socket
-//   segmented  one call for a train; else one sendmmsg() for it
-//   coalesced  trains arrive in one piece; else one by one
-// Core thread only.
+// given up alone. Core thread only.
 #pragma once
 #include <gio/gio.h>
 #include <sys/socket.h>
@@ -19,17 +13,10 @@
 
 #include "base/fd_watch.hpp"
 #include "base/ptr.hpp"
+#include "ice/fast_udp_abilities.hpp"
 #include "path/path.hpp"
 
 namespace p2p {
-
-struct FastUdpAbilities {
-  bool steered = true, segmented = true, coalesced = true;
-};
-
-// Which of them may be used, from P2P_FAST_UDP: "off", or a list of "no-steering",
-// "no-segmentation", "no-coalescing". `off` answers through `enabled`.
-FastUdpAbilities fast_udp_abilities_from_environment (bool *enabled);
 
 class FastUdp {
  public:

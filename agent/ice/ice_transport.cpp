@@ -50,8 +50,8 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
         observer_ (observer),
         alive_ (std::make_shared<NiceIceTransport *> (this)),
         nice_ (config, *this),
-        path_ (nice_.agent (), nice_.stream (), core_loop ().scheduler (),
-               core_loop ().context ()) {}
+        path_ (nice_.agent (), nice_.stream (), core_loop ().scheduler (), core_loop ().context (),
+               config.fast_udp) {}
 
   Status start ();
 

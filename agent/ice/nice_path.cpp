@@ -43,9 +43,11 @@ max_datagram_bytes_on (const IcePair &pair) {
   return is_ipv6 (pair) ? 1232 : 1452;
 }
 
-NicePath::NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainContext *context)
+NicePath::NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainContext *context,
+                    const FastUdpWish &fast_wish)
     : agent_ (agent),
       stream_ (stream),
+      fast_wish_ (fast_wish),
       scheduler_ (scheduler),
       context_ (context),
       writable_timer_ (scheduler.make_timer ([this] { on_writable (); })),
@@ -75,9 +77,8 @@ NicePath::pair_selected (const IcePair &pair) {
 void
 NicePath::open_fast_lane (const IcePair &pair, GSocket *socket) {
   if (pair.tcp || pair.local_type == "relay") return;
-  bool enabled = true;
-  const FastUdpAbilities wanted = fast_udp_abilities_from_environment (&enabled);
-  if (enabled) fast_ = FastUdp::open (socket, pair.remote_address, wanted, context_, *this);
+  if (const FastUdpWish wish = fast_udp_wish (fast_wish_))
+    fast_ = FastUdp::open (socket, pair.remote_address, *wish, context_, *this);
 }
 
 void
