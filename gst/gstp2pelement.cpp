@@ -19,6 +19,7 @@ enum Property : guint {
   PROP_STUN_SERVER,
   PROP_TURN_SERVER,
   PROP_ICE_TRANSPORT_POLICY,
+  PROP_DATA_PATH,
   PROP_AGENT,
   PROP_MAX_QUEUE_BYTES,
   PROP_CONNECTION_STATE,
@@ -112,6 +113,11 @@ install_common (GObjectClass *klass) {
        g_param_spec_enum ("ice-transport-policy", "ICE transport policy",
                           "Which candidates are used: all, or relays only",
                           P2P_TYPE_ICE_TRANSPORT_POLICY, P2P_ICE_TRANSPORT_POLICY_ALL, kSettable));
+  add (PROP_DATA_PATH,
+       g_param_spec_flags ("data-path", "Data path",
+                           "What may be used to carry datagrams faster than libnice does, for "
+                           "tests and measurements; what does not work is given up by itself",
+                           P2P_TYPE_DATA_PATH, kWholeDataPath, kSettable));
   add (PROP_AGENT,
        g_param_spec_object ("agent", "Agent",
                             "Agent of the application, to be used instead of one of the element's "
@@ -194,8 +200,8 @@ ElementCore::install (GObjectClass *klass, bool sends) {
     install_sink (klass);
   else
     install_src (klass);
-  for (const GType type : {P2P_TYPE_ICE_TRANSPORT_POLICY, P2P_TYPE_CONNECTION_STATE,
-                           P2P_TYPE_AUTHENTICATION, P2P_TYPE_AGENT})
+  for (const GType type : {P2P_TYPE_ICE_TRANSPORT_POLICY, P2P_TYPE_DATA_PATH,
+                           P2P_TYPE_CONNECTION_STATE, P2P_TYPE_AUTHENTICATION, P2P_TYPE_AGENT})
     gst_type_mark_as_plugin_api (type, static_cast<GstPluginAPIFlags> (0));
 }
 
@@ -243,6 +249,9 @@ ElementCore::set_property (guint id, const GValue *value, GParamSpec *pspec) {
       break;
     case PROP_ICE_TRANSPORT_POLICY:
       s.ice_transport_policy = static_cast<P2pIceTransportPolicy> (g_value_get_enum (value));
+      break;
+    case PROP_DATA_PATH:
+      s.data_path = static_cast<P2pDataPath> (g_value_get_flags (value));
       break;
     case PROP_AGENT:
       old_agent = std::move (s.agent);
@@ -311,6 +320,9 @@ ElementCore::get_property (guint id, GValue *value, GParamSpec *pspec) {
       break;
     case PROP_ICE_TRANSPORT_POLICY:
       g_value_set_enum (value, s.ice_transport_policy);
+      break;
+    case PROP_DATA_PATH:
+      g_value_set_flags (value, s.data_path);
       break;
     case PROP_AGENT:
       g_value_set_object (value, s.agent.get ());

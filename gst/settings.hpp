@@ -14,6 +14,8 @@
 namespace p2p {
 
 constexpr std::uint64_t kDefaultQueueBytes = 16 * 1024 * 1024;
+constexpr auto kWholeDataPath = static_cast<P2pDataPath> (
+    P2P_DATA_PATH_STEERING | P2P_DATA_PATH_SEGMENTATION | P2P_DATA_PATH_COALESCING);
 constexpr guint kDefaultDrainTimeoutMs = 10000;
 constexpr guint kNormalPriority = 256, kMaxPriority = 65535;  // of a channel, as in the library
 
@@ -25,6 +27,7 @@ struct ElementSettings {
   std::string secret, peer_fingerprint, identity, stun_server;
   std::vector<std::string> turn_servers;
   P2pIceTransportPolicy ice_transport_policy = P2P_ICE_TRANSPORT_POLICY_ALL;
+  P2pDataPath data_path = kWholeDataPath;
   std::uint64_t max_queue_bytes = kDefaultQueueBytes;
   Ref<P2pAgent> agent;  // the application's own
 

@@ -60,9 +60,11 @@ max_datagram_bytes_on (const IcePair &pair, std::size_t route_mtu_bytes) {
   return std::clamp (mtu_bytes, kMinDatagramBytes + headers, kMaxTrainBytes + headers) - headers;
 }
 
-NicePath::NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainContext *context)
+NicePath::NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainContext *context,
+                    const FastUdpWish &fast_wish)
     : agent_ (agent),
       stream_ (stream),
+      fast_wish_ (fast_wish),
       scheduler_ (scheduler),
       context_ (context),
       writable_timer_ (scheduler.make_timer ([this] { on_writable (); })),
@@ -95,9 +97,8 @@ NicePath::pair_selected (const IcePair &pair) {
 void
 NicePath::open_fast_lane (const IcePair &pair, GSocket *socket) {
   if (pair.tcp || pair.local_type == "relay") return;
-  bool enabled = true;
-  const FastUdpAbilities wanted = fast_udp_abilities_from_environment (&enabled);
-  if (enabled) fast_ = FastUdp::open (socket, pair.remote_address, wanted, context_, *this);
+  if (const FastUdpWish wish = fast_udp_wish (fast_wish_))
+    fast_ = FastUdp::open (socket, pair.remote_address, *wish, context_, *this);
 }
 
 void

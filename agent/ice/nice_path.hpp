@@ -25,7 +25,8 @@ std::size_t max_datagram_bytes_on (const IcePair &pair, std::size_t route_mtu_by
 
 class NicePath final : public Path, private FastUdp::Receiver {
  public:
-  NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainContext *context);
+  NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainContext *context,
+            const FastUdpWish &fast_wish);
   ~NicePath () override;
 
   // What the owner tells it, on the core thread.
@@ -60,6 +61,7 @@ class NicePath final : public Path, private FastUdp::Receiver {
 
   NiceAgent *const agent_;  // outlives the path
   const guint stream_;
+  const FastUdpWish fast_wish_;
   Scheduler &scheduler_;
   GMainContext *const context_;
   Path::Receiver *receiver_ = nullptr;
