@@ -1,0 +1,67 @@
+"""The programs of tests/bench/endpoints: two processes, each an end of the same library."""
+
+from errors import Skipped
+from peers.base import Peer, START_PATIENCE_S, missing_element, receive_window
+
+
+class Endpoint(Peer):
+    blocking = False
+
+    def __init__(self, name, title, program):
+        self.name = name
+        self.title = title
+        self.program = program
+
+    def path(self, build):
+        return build / "tests" / "bench" / self.program
+
+    def missing(self, build):
+        if not self.path(build).exists():
+            return "not installed: its development package was missing when this was built"
+        if self.program == "bench-webrtc":
+            return missing_element("webrtcbin", "nicesrc", "dtlsdec", "sctpdec")
+        return None
+
+    def pair(self, setting, near_work, far_work, *options):
+        """The two processes; the near one offers."""
+        exchange = setting.folder / f"exchange-{setting.serial}"
+        common = ["--exchange", exchange, *options]
+        if self.blocking:
+            common.append("--blocking")
+        program = self.path(setting.build)
+        near = setting.start([program, near_work, "--offer", *common], setting.near)
+        far = setting.start([program, far_work, *common], setting.far)
+        return near, far
+
+    def bulk(self, setting, message_bytes, seconds, mbit=0):
+        if self.blocking:
+            raise Skipped("is measured by its ping-pong")
+        near, far = self.pair(setting, "send", "receive", "--bytes", message_bytes,
+                              "--seconds", seconds, "--mbit", mbit)
+        return receive_window(near, far, seconds)
+
+    def pingpong(self, setting, count):
+        near, _ = self.pair(setting, "ping", "pong", "--bytes", 64, "--count", count)
+        pings = near.wait_event("pings", START_PATIENCE_S + count * 0.005)
+        return {key: pings[key] for key in ("p50_us", "p99_us", "min_us")}
+
+    def setup(self, setting):
+        near, far = self.pair(setting, "send", "receive", "--bytes", 64, "--mbit", 0.1)
+        begun_us = max(near.started_us, far.started_us)
+        knows_us = max(end.wait_event("knows", START_PATIENCE_S)["at_us"] for end in (near, far))
+        first_us = far.wait_event("first", START_PATIENCE_S)["at_us"]
+        return {"start_to_first_ms": (first_us - begun_us) / 1e3,
+                "knows_to_first_ms": (first_us - knows_us) / 1e3}
+
+    def memory(self, setting, count):
+        near, far = self.pair(setting, "hold", "hold", "--count", count)
+        result = {}
+        for end, side in ((near, "offering"), (far, "answering")):
+            held = end.wait_event("held", START_PATIENCE_S + count * 0.5)
+            result[f"{side}_kib"] = (held["after"] - held["before"]) / count / 1024
+            result["per_s"] = count / held["seconds"]
+        return result
+
+
+class BlockingEndpoint(Endpoint):
+    blocking = True
