@@ -4,6 +4,7 @@ Everything lies in namespaces of the whole run's own (see enter()), so nothing i
 the run ends.
 """
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -19,16 +20,19 @@ TCP_MEMORY = "4096 1048576 67108864"
 INSIDE = "P2P_BENCH_INSIDE"
 
 
+@dataclasses.dataclass(frozen=True)
 class Place:
-    """A namespace (None: that of the run), an address in it, and cores (None: all)."""
+    """A namespace (None: that of the run), an address in it, cores (None: all), and what is known of
+    the cable that leaves it (0: nothing limits it)."""
 
-    def __init__(self, address, namespace=None, cores=None):
-        self.address = address
-        self.namespace = namespace
-        self.cores = cores
+    address: str
+    namespace: str = None
+    cores: int = None
+    mbit: float = 0
+    rtt_ms: float = 0
 
     def on(self, cores):
-        return Place(self.address, self.namespace, cores)
+        return dataclasses.replace(self, cores=cores)
 
     def command(self, argv):
         prefix = []
@@ -52,7 +56,7 @@ def enter():
     """
     if os.environ.get(INSIDE):
         return prepare()
-    options = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    options = ["--mount", "--net", "--pid", "--fork", "--kill-child=TERM", "--mount-proc"]
     if os.getuid() != 0:
         options += ["--user", "--map-root-user"]
     for tool in ("unshare", "ip", "tc", "sysctl"):
@@ -94,13 +98,26 @@ def local_address():
     return LOCAL_ADDRESS if os.environ.get(INSIDE) else "127.0.0.1"
 
 
+def wait_for_carrier(namespace):
+    """A device is of no use to ICE before."""
+    deadline = time.monotonic() + 5
+    while True:
+        shown = subprocess.run(["ip", "-n", namespace, "link", "show", "eth0"],
+                               capture_output=True, text=True).stdout
+        if "LOWER_UP" in shown:
+            return
+        if time.monotonic() > deadline:
+            raise Failed(f"the cable of {namespace} has no carrier")
+        time.sleep(0.01)
+
+
 class Cable:
     """Two namespaces and what joins them. A context: leaving it takes all of it away."""
 
-    def __init__(self, name):
+    def __init__(self, name, mbit, rtt_ms=0):
         self.names = (f"bench-{name}-a", f"bench-{name}-b")
-        self.places = tuple(
-            Place(address, name) for address, name in zip(ADDRESSES, self.names))
+        self.places = tuple(Place(address, namespace, mbit=mbit, rtt_ms=rtt_ms)
+                            for address, namespace in zip(ADDRESSES, self.names))
 
     def __enter__(self):
         if not os.environ.get(INSIDE):
@@ -113,6 +130,8 @@ class Cable:
             for name, address in zip(self.names, ADDRESSES):
                 run("ip", "-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
                 run("ip", "-n", name, "link", "set", "eth0", "up")
+            for name in self.names:
+                wait_for_carrier(name)
         except BaseException:
             self.__exit__()
             raise
@@ -130,7 +149,7 @@ class Veth(Cable):
     """A pair of veth devices that sends no faster than `mbit`."""
 
     def __init__(self, name, mbit):
-        super().__init__(name)
+        super().__init__(name, mbit)
         self.mbit = mbit
 
     def join(self):
@@ -146,7 +165,7 @@ class Wire(Cable):
     """delaywire: delay, loss and a rate, with a queue as long as the round trip."""
 
     def __init__(self, name, program, rtt_ms, loss_percent, mbit, folder):
-        super().__init__(name)
+        super().__init__(name, mbit, rtt_ms)
         self.program = program
         self.options = ["--delay", f"{rtt_ms / 2:g}", "--loss", f"{loss_percent:g}",
                         "--rate", f"{mbit:g}", "--queue-ms", f"{rtt_ms:g}"]

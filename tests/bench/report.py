@@ -64,6 +64,7 @@ GROUPS = {
     "memory": Group("Memory of a connection", "p2p", (
         Field("offering_kib", "Growth per connection, one agent", "KiB", plot=True),
         Field("answering_kib", "Growth per connection, an agent each", "KiB"),
+        Field("idle_core", "All of them idle", "% of a core", 100),
         Field("per_s", "Connections made", "1/s")),
         "Resident memory of a process that holds N idle connections. libnice and webrtcbin have one"
         " object per connection on both sides."),

@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 import time
@@ -66,11 +67,16 @@ def measure(context, chosen, rounds, save):
         for number in range(rounds):
             for name in workload.peers:
                 entry = record["peers"][name]
-                if entry["skipped"] is not None:
+                if entry["skipped"] is not None or hopeless(entry):
                     continue
                 outcome = run_once(context, workload, peers.ALL[name], entry)
                 print(f"{workload.key} {number + 1}/{rounds} {name}: {outcome}", flush=True)
         save(record)
+
+
+def hopeless(entry):
+    """Failed twice, never worked: more of it would only take time."""
+    return not entry["runs"] and len(entry["errors"]) >= 2
 
 
 def run_once(context, workload, peer, entry):
@@ -82,7 +88,6 @@ def run_once(context, workload, peer, entry):
     except Failed as problem:
         entry["errors"].append(str(problem))
         return f"failed, {problem}"
-    result.pop("window", None)
     entry["runs"].append(result)
     return ", ".join(f"{key} {value:.4g}" for key, value in result.items())
 
@@ -104,6 +109,8 @@ def parse():
 
 
 def main():
+    # As the first process of its namespace it would be deaf to it otherwise.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = parse()
     command = os.environ.get("P2P_BENCH_COMMAND", "script/bench")
     confined = network.enter()

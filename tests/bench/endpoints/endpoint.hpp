@@ -30,17 +30,16 @@ class Endpoint {
   // Sends a message of message_bytes; when false, the next has to wait for on_writable.
   virtual bool send () = 0;
 
-  // Answers each message with one, by calls that wait, until `each` is false; the side that begins
-  // sends one first. Returns false where the library has no such calls.
-  virtual bool echo (bool begin, const std::function<bool ()> &each) {
-    (void)begin;
-    (void)each;
+  // The same by calls that wait, on the thread of the caller; false where the library has none.
+  virtual bool send_waiting () { return false; }
+  virtual bool receive_waiting (std::size_t &size) {
+    size = 0;
     return false;
   }
 
   std::function<void ()> on_open, on_writable;
   std::function<void (std::size_t)> on_message;
-  // Set before accept() when echo() will take the messages, so that nothing else does.
+  // Set before accept() when only the calls that wait will be used; on_message will not come.
   bool blocking = false;
 };
 

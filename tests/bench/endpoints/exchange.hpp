@@ -15,6 +15,8 @@ class Exchange {
 
   void send (const std::string &text);
   std::string receive ();
+  // Becomes readable when there is something to receive.
+  int fd () const { return fd_; }
 
  private:
   int fd_ = -1;

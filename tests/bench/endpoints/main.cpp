@@ -21,7 +21,7 @@ constexpr char kUsage[] =
     "  --seconds S       receive: for how long after the first byte (3)\n"
     "  --mbit N          send: no faster than that (no limit)\n"
     "  --count N         ping: how many; hold: how many connections (10000)\n"
-    "  --blocking        ping, pong: by blocking calls\n";
+    "  --blocking        by calls that wait, without a pace\n";
 
 Options
 parse (int argc, char **argv) {

@@ -59,17 +59,19 @@ class P2pEndpoint : public Endpoint {
     return false;
   }
 
-  bool echo (bool begin, const std::function<bool ()> &each) override {
+  bool send_waiting () override {
     GError *error = nullptr;
-    bool alive = !begin || p2p_channel_send_message (channel_, message_, nullptr, &error);
-    while (alive) {
-      P2pMessage *message = p2p_channel_receive (channel_, nullptr, &error);
-      if (!message) break;
-      p2p_message_unref (message);
-      if (!each ()) return true;
-      alive = p2p_channel_send_message (channel_, message_, nullptr, &error);
-    }
-    fail (error->message);
+    if (!p2p_channel_send_message (channel_, message_, nullptr, &error)) fail (error->message);
+    return true;
+  }
+
+  bool receive_waiting (std::size_t &size) override {
+    GError *error = nullptr;
+    P2pMessage *message = p2p_channel_receive (channel_, nullptr, &error);
+    if (!message) fail (error->message);
+    size = g_bytes_get_size (p2p_message_get_payload (message));
+    p2p_message_unref (message);
+    return true;
   }
 
  private:

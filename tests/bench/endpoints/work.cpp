@@ -1,5 +1,6 @@
 #include "work.hpp"
 
+#include <glib-unix.h>
 #include <glib.h>
 #include <unistd.h>
 
@@ -15,15 +16,28 @@ namespace bench {
 
 namespace {
 
+// Iterates while it waits: connections that were begun earlier go on.
+std::string
+receive (Exchange &exchange) {
+  bool readable = false;
+  const auto on_readable = [] (gint, GIOCondition, gpointer flag) -> gboolean {
+    *static_cast<bool *> (flag) = true;
+    return G_SOURCE_REMOVE;
+  };
+  g_unix_fd_add (exchange.fd (), G_IO_IN, on_readable, &readable);
+  while (!readable) g_main_context_iteration (nullptr, TRUE);
+  return exchange.receive ();
+}
+
 void
 join (Endpoint &endpoint, Exchange &exchange, bool offering) {
   if (endpoint.symmetric () || offering) {
     exchange.send (endpoint.describe (""));
-    const std::string remote = exchange.receive ();
+    const std::string remote = receive (exchange);
     say ("knows", "%s", "");
     endpoint.accept (remote);
   } else {
-    const std::string offer = exchange.receive ();
+    const std::string offer = receive (exchange);
     say ("knows", "%s", "");
     exchange.send (endpoint.describe (offer));
   }
@@ -80,13 +94,11 @@ void
 ping (Endpoint &endpoint, Exchange &exchange, const Options &options) {
   Pings pings (options.count);
   const bool pinging = options.work == "ping";
-  bool done = false, open = false;
+  bool done = false;
   std::size_t received = 0;
-  endpoint.blocking = options.blocking;
   endpoint.on_open = [&] {
     say ("open", "%s", "");
-    open = true;
-    if (options.blocking || !pinging) return;
+    if (!pinging) return;
     pings.begin ();
     endpoint.send ();
   };
@@ -100,17 +112,35 @@ ping (Endpoint &endpoint, Exchange &exchange, const Options &options) {
     endpoint.send ();
   };
   join (endpoint, exchange, options.endpoint.offering);
-  if (options.blocking) {
-    while (!open) g_main_context_iteration (nullptr, TRUE);
-    const auto each = [&] {
-      if (!pinging) return true;
-      const bool more = pings.end ();
+  iterate_until_ended ();
+}
+
+// Any of the works, by calls that wait.
+void
+work_waiting (Endpoint &endpoint, Exchange &exchange, const Options &options) {
+  bool open = false;
+  endpoint.blocking = true;
+  endpoint.on_open = [&open] { open = true; };
+  join (endpoint, exchange, options.endpoint.offering);
+  while (!open) g_main_context_iteration (nullptr, TRUE);
+  say ("open", "%s", "");
+  std::size_t size = 0;
+  bool able = true;
+  if (options.work == "send") {
+    while (able) able = endpoint.send_waiting ();
+  } else if (options.work == "receive") {
+    Meter meter (options.seconds);
+    for (; able; meter.add (size)) able = endpoint.receive_waiting (size);
+  } else if (options.work == "ping") {
+    Pings pings (options.count);
+    do {
       pings.begin ();
-      return more;
-    };
-    pings.begin ();
-    if (!endpoint.echo (pinging, each)) fail ("this library has no blocking calls");
+      able = endpoint.send_waiting () && endpoint.receive_waiting (size);
+    } while (able && pings.end ());
+  } else {
+    while (able) able = endpoint.receive_waiting (size) && endpoint.send_waiting ();
   }
+  if (!able) fail ("this library has no calls that wait");
   iterate_until_ended ();
 }
 
@@ -123,31 +153,36 @@ resident_bytes () {
   return resident * static_cast<std::size_t> (sysconf (_SC_PAGESIZE));
 }
 
-// Makes connections one after the other. One more at the beginning, which is not counted, brings in
-// what a process pays once.
+// Makes connections, some of them at a time. One more at the beginning, which is not counted,
+// brings in what a process pays once.
 void
 hold (Exchange &exchange, const Options &options) {
+  constexpr int kAtOnce = 32;
   std::vector<std::unique_ptr<Endpoint>> held;
-  std::size_t before = 0;
+  std::size_t before_bytes = 0;
   std::int64_t started_us = 0;
+  int connecting = 0;
+  const auto settle = [&connecting] (int still) {
+    while (connecting > still) g_main_context_iteration (nullptr, TRUE);
+  };
   for (int i = 0; i <= options.count; i++) {
     Settings settings = options.endpoint;
     settings.index = i;
     held.push_back (make_endpoint (settings));
-    bool open = false;
-    held.back ()->on_open = [&open] { open = true; };
+    held.back ()->on_open = [&connecting] { connecting--; };
     held.back ()->on_message = [] (std::size_t) {};
     held.back ()->on_writable = [] {};
+    connecting++;
     join (*held.back (), exchange, settings.offering);
-    while (!open) g_main_context_iteration (nullptr, TRUE);
-    held.back ()->on_open = [] {};
+    settle (i == 0 ? 0 : kAtOnce);
     if (i > 0) continue;
-    before = resident_bytes ();
+    before_bytes = resident_bytes ();
     started_us = now_us ();
   }
+  settle (0);
   const double seconds = static_cast<double> (now_us () - started_us) / 1e6;
-  say ("held", ",\"count\":%d,\"before\":%zu,\"after\":%zu,\"seconds\":%.3f", options.count, before,
-       resident_bytes (), seconds);
+  say ("held", ",\"count\":%d,\"before\":%zu,\"after\":%zu,\"seconds\":%.3f", options.count,
+       before_bytes, resident_bytes (), seconds);
   iterate_until_ended ();
 }
 
@@ -168,7 +203,9 @@ run (const Options &options) {
     return;
   }
   const std::unique_ptr<Endpoint> endpoint = make_endpoint (options.endpoint);
-  if (options.work == "send") {
+  if (options.blocking) {
+    work_waiting (*endpoint, exchange, options);
+  } else if (options.work == "send") {
     Sender sender (*endpoint, options.endpoint.message_bytes, options.mbit);
     endpoint->on_message = [] (std::size_t) {};
     join (*endpoint, exchange, options.endpoint.offering);

@@ -38,10 +38,7 @@ class Peer:
         """Why it cannot run here, or None."""
         return None
 
-    def version(self, build):
-        return ""
-
-    def bulk(self, setting, message_bytes, seconds, mbit=0):
+    def bulk(self, setting, message_bytes, seconds):
         raise Skipped("carries no bulk data")
 
     def pingpong(self, setting, count):
@@ -77,7 +74,6 @@ def receive_window(sender, receiver, seconds):
         result["late_mbit"] = (end["bytes"] - half[0]["bytes"]) * 8e-6 / span_s
     begun_us = max(sender.started_us, receiver.started_us)
     result["start_to_first_ms"] = (first["at_us"] - begun_us) / 1e3
-    result["window"] = [[tick["at_us"], tick["bytes"]] for tick in receiver.ticks]
     return result
 
 

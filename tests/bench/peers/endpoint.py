@@ -1,7 +1,11 @@
 """The programs of tests/bench/endpoints: two processes, each an end of the same library."""
 
-from errors import Skipped
+import time
+
 from peers.base import Peer, START_PATIENCE_S, missing_element, receive_window
+
+SETTLE_S = 1
+IDLE_S = 4
 
 
 class Endpoint(Peer):
@@ -33,11 +37,9 @@ class Endpoint(Peer):
         far = setting.start([program, far_work, *common], setting.far)
         return near, far
 
-    def bulk(self, setting, message_bytes, seconds, mbit=0):
-        if self.blocking:
-            raise Skipped("is measured by its ping-pong")
+    def bulk(self, setting, message_bytes, seconds):
         near, far = self.pair(setting, "send", "receive", "--bytes", message_bytes,
-                              "--seconds", seconds, "--mbit", mbit)
+                              "--seconds", seconds)
         return receive_window(near, far, seconds)
 
     def pingpong(self, setting, count):
@@ -54,12 +56,17 @@ class Endpoint(Peer):
                 "knows_to_first_ms": (first_us - knows_us) / 1e3}
 
     def memory(self, setting, count):
-        near, far = self.pair(setting, "hold", "hold", "--count", count)
+        near, far = self.pair(setting, "hold", "hold", "--count", count, "--bytes", 64)
         result = {}
         for end, side in ((near, "offering"), (far, "answering")):
             held = end.wait_event("held", START_PATIENCE_S + count * 0.5)
             result[f"{side}_kib"] = (held["after"] - held["before"]) / count / 1024
             result["per_s"] = count / held["seconds"]
+        # What has just connected still has something to do.
+        time.sleep(SETTLE_S)
+        before_s = near.cpu_s()
+        time.sleep(IDLE_S)
+        result["idle_core"] = (near.cpu_s() - before_s) / IDLE_S
         return result
 
 

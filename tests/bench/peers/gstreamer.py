@@ -9,13 +9,17 @@ class Launch(Peer):
     def ends(self, setting):
         raise NotImplementedError
 
-    def bulk(self, setting, message_bytes, seconds, mbit=0):
+    def pace_mbit(self, setting):
+        """How fast the source may be; 0 for as fast as it goes."""
+        return 0
+
+    def bulk(self, setting, message_bytes, seconds):
         sink, source = self.ends(setting)
         receiver = setting.start(
             ["gst-launch-1.0", "-q", *source, "!", "benchsink", f"seconds={seconds:g}"], setting.far)
         sender = setting.start(
-            ["gst-launch-1.0", "-q", "benchsrc", f"blocksize={message_bytes}", f"mbit={mbit:g}", "!",
-             *sink], setting.near)
+            ["gst-launch-1.0", "-q", "benchsrc", f"blocksize={message_bytes}",
+             f"mbit={self.pace_mbit(setting):g}", "!", *sink], setting.near)
         return receive_window(sender, receiver, seconds)
 
     def setup(self, setting):
@@ -40,17 +44,31 @@ class P2pLaunch(Launch):
 
 
 class SrtLaunch(Launch):
-    """Live mode, which is all that the elements have, with what makes it fastest here: full packets,
-    large buffers, no limit to its rate, nothing dropped for being late, no encryption."""
+    """Live mode, which is all that the elements have, with what makes it fastest: full packets, large
+    buffers, no limit to its rate, no encryption.
+
+    On loopback nothing is dropped for being late. On a cable it needs a source that is slower than the
+    cable, and time to send again: it is told the rate and the round trip, which no user knows.
+    """
 
     name = "srt"
     title = "srtsink → srtsrc"
 
+    PART_OF_RATE = 0.9
+    LATENCY_RTTS = 4
+    LEAST_LATENCY_MS = 125
+
     def missing(self, build):
         return missing_element("srtsrc", "srtsink", "benchsrc")
 
+    def pace_mbit(self, setting):
+        return setting.near.mbit * self.PART_OF_RATE
+
     def ends(self, setting):
-        tuning = ("payloadsize=1316&maxbw=-1&sndbuf=67108864&rcvbuf=67108864&tlpktdrop=false")
+        tuning = "payloadsize=1316&maxbw=-1&sndbuf=67108864&rcvbuf=67108864"
+        if not setting.near.mbit:
+            tuning += "&tlpktdrop=false"
+        latency_ms = max(self.LEAST_LATENCY_MS, round(setting.near.rtt_ms * self.LATENCY_RTTS))
         uri = f"srt://{setting.far.address}:{setting.port}"
-        return (["srtsink", f"uri={uri}?mode=caller&{tuning}", "sync=false"],
-                ["srtsrc", f"uri={uri}?mode=listener&{tuning}"])
+        return (["srtsink", f"uri={uri}?mode=caller&{tuning}", f"latency={latency_ms}", "sync=false"],
+                ["srtsrc", f"uri={uri}?mode=listener&{tuning}", f"latency={latency_ms}"])

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import shutil
+import time
 
 from errors import Failed
 from peers.base import Peer, START_PATIENCE_S, rate
@@ -23,10 +24,10 @@ class Iperf(Peer):
             return f"this kernel has no {self.congestion_control}"
         return None
 
-    def bulk(self, setting, message_bytes, seconds, mbit=0):
-        server = setting.start(["iperf3", "-s", "-1", "-p", setting.port, "--forceflush"],
+    def bulk(self, setting, message_bytes, seconds):
+        server = setting.start(["iperf3", "-s", "-1", "-p", setting.port],
                                setting.far)
-        client = self.connect(setting, server, message_bytes, seconds, mbit)
+        client = self.connect(setting, server, message_bytes, seconds)
         client.wait_exit(seconds + START_PATIENCE_S)
         report = json.loads("\n".join(client.output))
         if "error" in report:
@@ -43,18 +44,15 @@ class Iperf(Peer):
                 part["seconds"] for part in half)
         return result
 
-    def connect(self, setting, server, message_bytes, seconds, mbit):
-        """The server says when it listens, but into a buffer of its own in older versions."""
+    def connect(self, setting, server, message_bytes, seconds):
         wait_for_listener(setting, server)
         return setting.start(
             ["iperf3", "-c", setting.far.address, "-p", setting.port, "-t", f"{seconds:g}", "-J",
-             "-C", self.congestion_control, "-l", min(message_bytes, 1 << 20), "-i", "0.5",
-             "-b", f"{mbit}M" if mbit else "0"], setting.near)
+             "-C", self.congestion_control, "-l", message_bytes, "-i", "0.5"], setting.near)
 
 
 def wait_for_listener(setting, server):
     """Until the process has a listening socket, as its namespace's table of them says."""
-    import time
     deadline = time.monotonic() + 5
     wanted = f":{setting.port:04X}"
     while time.monotonic() < deadline:

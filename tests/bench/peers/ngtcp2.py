@@ -22,9 +22,9 @@ class Ngtcp2(Peer):
                 return f"not installed: {tool}"
         return None
 
-    def bulk(self, setting, message_bytes, seconds, mbit=0):
+    def bulk(self, setting, message_bytes, seconds):
         """A download, so the near side serves. The whole file, whatever the window is."""
-        if message_bytes != 65536 or mbit:
+        if message_bytes != 65536:
             raise Skipped("has no messages")
         folder = setting.folder / "ngtcp2"
         key, certificate = self.prepare(folder)
