@@ -7,6 +7,7 @@ import json
 import pathlib
 import sys
 
+import figures
 import svg
 from summary import number, ratio, spread
 
@@ -121,8 +122,25 @@ def table(group, workload, titles):
     return lines
 
 
+def matrices(workloads):
+    """This project's goodput on every wire: a table per rate, RTT down and loss across."""
+    cells = {tuple(one["parameters"][name] for name in ("mbit", "rtt_ms", "loss_percent")):
+             spread(one["peers"].get(OURS, {"runs": []}), MBIT.name) for one in workloads}
+    for mbit in sorted({key[0] for key in cells}):
+        rtts = sorted({key[1] for key in cells if key[0] == mbit})
+        losses = sorted({key[2] for key in cells if key[0] == mbit})
+        yield from (f"### p2psink → p2psrc on {mbit} Mbit/s: goodput [Mbit/s]", "")
+        yield "| RTT | " + " | ".join(f"{loss:g} % loss" for loss in losses) + " |"
+        yield "|---:|" + "---:|" * len(losses)
+        for rtt_ms in rtts:
+            row = [cells.get((mbit, rtt_ms, loss)) for loss in losses]
+            yield f"| {rtt_ms} ms | " + " | ".join(cell(value, 1) for value in row) + " |"
+        yield ""
+
+
 def plots(key, group, workloads, titles):
-    """(file name, SVG) of each field that is drawn."""
+    """(file name, SVG) of each field that is drawn, with the workloads that compare."""
+    workloads = [one for one in workloads if len(one["peers"]) > 1]
     for field in group.fields:
         if not field.plot:
             continue
@@ -133,7 +151,7 @@ def plots(key, group, workloads, titles):
             groups.append((workload["title"], [bar for bar in entries if bar[1] is not None]))
         if any(group_bars for _, group_bars in groups):
             yield f"{key}-{field.name.replace('_', '-')}.svg", svg.bars(
-                f"{group.title}: {field.heading}", field.unit, groups)
+                f"{group.title}: {field.heading}", field.unit, groups, one_scale=key != "wire")
 
 
 def scaled(value, factor):
@@ -170,7 +188,7 @@ def heading(results):
 def render(results):
     """The Markdown text, and the plots by file name."""
     titles = results["peers"]
-    lines = list(heading(results))
+    lines = [*heading(results), *figures.table(results["workloads"])]
     drawn = {}
     for key, group in GROUPS.items():
         workloads = [one for one in results["workloads"] if one["group"] == key]
@@ -180,6 +198,10 @@ def render(results):
         for name, picture in plots(key, group, workloads, titles):
             drawn[name] = picture
             lines += [f"![{group.title}]({name})", ""]
+        if key == "wire":
+            lines += matrices(workloads)
+            # The rest is in the matrix.
+            workloads = [one for one in workloads if len(one["peers"]) > 1]
         for workload in workloads:
             lines += [f"### {workload['title']}", "", *table(group, workload, titles)]
     return "\n".join(lines).rstrip() + "\n", drawn

@@ -17,13 +17,13 @@ TEXT = "#24292f"
 BACKGROUND = "#ffffff"
 
 
-def bars(title, unit, groups):
+def bars(title, unit, groups, one_scale=True):
     """`groups`: (heading, bars) pairs; a bar is (label, spread or None, whether it is ours).
 
-    A bar without a spread says that there is no value.
+    A bar without a spread says that there is no value. With `one_scale` bars can be compared across
+    groups; otherwise the longest fills the width in each.
     """
-    most = max((bar[1].most for _, group in groups for bar in group if bar[1]), default=0)
-    scale = (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / most if most > 0 else 0
+    scale = scale_of(bar for _, group in groups for bar in group)
     parts = [text(10, 20, f"{title} [{unit}]", size=15, weight="bold")]
     y = TITLE_HEIGHT
     for heading, group in groups:
@@ -31,7 +31,7 @@ def bars(title, unit, groups):
             parts.append(text(10, y + 17, heading, weight="bold"))
             y += GROUP_HEIGHT
         for label, value, ours in group:
-            parts.extend(bar(y, label, value, ours, scale))
+            parts.extend(bar(y, label, value, ours, scale if one_scale else scale_of(group)))
             y += BAR_STEP
     height = y + 10
     return "\n".join([
@@ -39,6 +39,11 @@ def bars(title, unit, groups):
         f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{WIDTH}" height="{height}" fill="{BACKGROUND}"/>',
         *parts, "</svg>", ""])
+
+
+def scale_of(group):
+    most = max((value.most for _, value, _ in group if value), default=0)
+    return (WIDTH - LABEL_WIDTH - VALUE_WIDTH) / most if most > 0 else 0
 
 
 def bar(y, label, value, ours, scale):

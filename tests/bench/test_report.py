@@ -4,6 +4,7 @@ import copy
 import unittest
 import xml.etree.ElementTree as ElementTree
 
+import figures
 import report
 import svg
 import workloads
@@ -94,6 +95,54 @@ class Report(unittest.TestCase):
                              "{http://www.w3.org/2000/svg}svg")
 
 
+    def test_a_wire_that_only_we_run_on_is_a_cell_of_the_matrix(self):
+        results = copy.deepcopy(RESULTS)
+        results["workloads"] = [
+            {"group": "wire", "key": f"wire-100-{rtt}-1", "title": "a wire",
+             "parameters": {"mbit": 100, "rtt_ms": rtt, "loss_percent": 1},
+             "peers": {"p2p-gst": {"skipped": None, "errors": [], "runs": [{"mbit": rate}]}}}
+            for rtt, rate in ((20, 90.0), (50, 80.0))]
+        text, drawn = report.render(results)
+        self.assertIn("| RTT | 1 % loss |", text)
+        self.assertIn("| 50 ms | 80.0 (80.0–80.0) |", text)
+        self.assertNotIn("### a wire", text)
+        self.assertEqual(drawn, {})
+
+
+class Figures(unittest.TestCase):
+    def test_a_bound_is_reached_or_missed_at_the_median(self):
+        self.assertEqual(figures.table(RESULTS["workloads"])[4:], [
+            "| 64 KiB on loopback, p2psink → p2psrc over srtsink → srtsrc | ≥ 8 × | 10.0 × | reached |",
+            ""])
+        slower = copy.deepcopy(RESULTS["workloads"])
+        slower[0]["peers"]["srt"]["runs"] = [{"mbit": 8500.0}]
+        self.assertIn("| 1.00 × | **missed** |", figures.table(slower)[4])
+
+    def test_nothing_is_said_about_what_was_not_measured(self):
+        self.assertEqual(figures.table([]), [])
+
+    def test_the_faster_of_two_is_what_counts(self):
+        bulk = {"bulk-64": {"peers": {
+            name: {"runs": [{"mbit": value}]}
+            for name, value in (("p2p-gst", 6), ("p2p", 4), ("p2p-blocking", 8))}}}
+        find = figures.quotient("bulk-64", "p2p-gst", "mbit", "p2p", "p2p-blocking", "not there")
+        self.assertEqual(find(bulk), 0.75)
+
+    def test_every_figure_is_about_something_that_is_measured(self):
+        keys = {one.key for make in workloads.GROUPS.values() for one in make(False)}
+        asked = set()
+
+        class Keys(dict):
+            def get(self, key, default=None):
+                asked.add(key)
+                return default
+
+        for figure in figures.all_figures():
+            figure.find(Keys())
+        self.assertLessEqual(asked, keys)
+        self.assertTrue(asked)
+
+
 class Plot(unittest.TestCase):
     def test_the_longest_bar_fills_the_picture_and_half_of_it_is_half_as_long(self):
         picture = svg.bars("T", "u", [("", [("a", Spread([10]), True), ("b", Spread([5]), False)])])
@@ -101,6 +150,14 @@ class Plot(unittest.TestCase):
                   for part in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}rect")]
         full = svg.WIDTH - svg.LABEL_WIDTH - svg.VALUE_WIDTH
         self.assertEqual(widths, [svg.WIDTH, full, full / 2])
+
+    def test_each_group_may_have_a_scale_of_its_own(self):
+        groups = [("", [("a", Spread([10]), True)]), ("", [("b", Spread([5]), True)])]
+        for one_scale, part in ((True, 0.5), (False, 1)):
+            picture = ElementTree.fromstring(svg.bars("T", "u", groups, one_scale))
+            widths = [float(one.get("width"))
+                      for one in picture.iter("{http://www.w3.org/2000/svg}rect")][1:]
+            self.assertEqual(widths[1], widths[0] * part)
 
     def test_text_is_escaped_and_no_value_is_drawn_as_none(self):
         picture = svg.bars("<T> & co", "u", [("g", [("a", None, False)])])

@@ -10,6 +10,7 @@ PING_PEERS = ("udp", "p2p", "p2p-blocking", "nice", "webrtc")
 SETUP_PEERS = ("p2p-gst", "p2p", "nice", "webrtc", "srt")
 WIRE_PEERS = ("p2p-gst", "tcp-cubic", "tcp-bbr", "nice", "srt")
 PACED_PEERS = ("p2p-gst", "p2p-blocking", "nice", "srt", "tcp-cubic")
+FLOW_PEERS = ("p2p-gst", "tcp-bbr", "tcp-cubic")
 # Connections that one process holds; slow peers hold fewer.
 MEMORY_COUNTS = {"p2p": 1000, "nice": 200, "webrtc": 30}
 
@@ -106,11 +107,11 @@ def cpu_workloads(quick):
 
 
 def memory_workloads(quick):
-    part = 10 if quick else 1
-    yield Workload("memory", "memory", "Connections that are held idle by one process",
-                   {name: count // part for name, count in MEMORY_COUNTS.items()},
-                   tuple(MEMORY_COUNTS), one_machine,
-                   lambda peer, setting: peer.memory(setting, MEMORY_COUNTS[peer.name] // part))
+    counts = {**MEMORY_COUNTS, "webrtc": 10} if quick else MEMORY_COUNTS
+    title = ", ".join(f"{count} of {name}" for name, count in counts.items())
+    yield Workload("memory", "memory", f"Idle connections in one process: {title}", counts,
+                   tuple(counts), one_machine,
+                   lambda peer, setting: peer.memory(setting, counts[peer.name]))
 
 
 def wire_peers(cell):
@@ -126,7 +127,7 @@ def wire_workloads(quick):
         cells = [(52, 0, 1000), (100, 1, 100)]
     for cell in cells:
         rtt_ms, loss, mbit = cell
-        seconds = 10 if cell in LONG_CELLS else 5
+        seconds = (6 if quick else 10) if cell in LONG_CELLS else 5
         yield Workload(
             "wire", f"wire-{mbit}-{rtt_ms}-{loss:g}",
             f"{mbit} Mbit/s, {rtt_ms} ms of RTT, {loss:g} % loss",
@@ -136,11 +137,11 @@ def wire_workloads(quick):
 
 
 def flows_workloads(quick):
-    seconds = 12
+    seconds = 8 if quick else 12
     for mbit in (100,) if quick else RATES_MBIT:
         yield Workload(
             "flows", f"flows-{mbit}", f"Two flows over {mbit} Mbit/s, 50 ms of RTT",
-            {"rtt_ms": 50, "mbit": mbit, "seconds": seconds}, ("p2p-gst", "tcp-cubic", "tcp-bbr"),
+            {"rtt_ms": 50, "mbit": mbit, "seconds": seconds}, FLOW_PEERS[:2] if quick else FLOW_PEERS,
             wire(50, 0, mbit), lambda peer, setting: flows.run_both(peer, setting, seconds))
 
 
