@@ -4,9 +4,11 @@ Everything lies in namespaces of the whole run's own (see enter()), so nothing i
 the run ends.
 """
 
+import ctypes
 import dataclasses
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -50,7 +52,7 @@ def run(*argv):
 
 
 def enter():
-    """Starts the calling script again inside of its own namespaces; returns there.
+    """Runs the calling script again inside of its own namespaces, and ends with it; returns there.
 
     Returns None, or the reason why there are no namespaces and the run goes on without.
     """
@@ -65,8 +67,20 @@ def enter():
     if subprocess.run(["unshare", *options, "true"], capture_output=True).returncode != 0:
         return "this machine lets the caller make no namespaces"
     sys.stdout.flush()
-    os.execvpe("unshare", ["unshare", *options, sys.executable, *sys.argv],
-               {**os.environ, INSIDE: "yes"})
+    inside = subprocess.Popen(["unshare", *options, sys.executable, *sys.argv],
+                              env={**os.environ, INSIDE: "yes"}, preexec_fn=die_with_parent)
+    # unshare itself is deaf to signals while it waits. Killed, it has its child end in good order.
+    signal.signal(signal.SIGTERM, lambda *_: inside.kill())
+    while True:
+        try:
+            sys.exit(inside.wait())
+        except KeyboardInterrupt:
+            continue  # the terminal has told those inside as well
+
+
+def die_with_parent():
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def prepare():

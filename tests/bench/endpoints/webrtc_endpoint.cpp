@@ -13,7 +13,7 @@ namespace bench {
 namespace {
 
 // So many bytes may wait in the channel: enough to keep it busy, little enough to be near its end.
-constexpr guint64 kBufferedBytes = 1 << 20;
+constexpr guint64 kBufferedBytes = 1 << 18;
 
 class WebrtcEndpoint : public Endpoint {
  public:
