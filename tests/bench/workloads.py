@@ -5,9 +5,10 @@ import contextlib
 import flows
 from network import Place, Veth, Wire, local_address
 
-BULK_PEERS = ("p2p-gst", "p2p", "p2p-blocking", "srt", "webrtc", "nice", "ngtcp2", "tcp-cubic")
-PING_PEERS = ("udp", "p2p", "p2p-blocking", "nice", "webrtc")
-SETUP_PEERS = ("p2p-gst", "p2p", "nice", "webrtc", "srt")
+BULK_PEERS = ("p2p-gst", "p2p", "p2p-blocking", "srt", "webrtc", "pion", "nice", "ngtcp2",
+              "tcp-cubic")
+PING_PEERS = ("udp", "p2p", "p2p-blocking", "nice", "webrtc", "pion")
+SETUP_PEERS = ("p2p-gst", "p2p", "nice", "webrtc", "pion", "srt")
 WIRE_PEERS = ("p2p-gst", "tcp-cubic", "tcp-bbr", "nice", "srt")
 PACED_PEERS = ("p2p-gst", "p2p-blocking", "nice", "srt", "tcp-cubic")
 FLOW_PEERS = ("p2p-gst", "tcp-bbr", "tcp-cubic")

@@ -1,6 +1,6 @@
 """What is compared: this project and what a user would take instead."""
 
-from peers.endpoint import BlockingEndpoint, Endpoint
+from peers.endpoint import BlockingEndpoint, Endpoint, Pion
 from peers.gstreamer import P2pLaunch, SrtLaunch
 from peers.iperf import Iperf
 from peers.ngtcp2 import Ngtcp2
@@ -14,6 +14,7 @@ ALL = {peer.name: peer for peer in (
     BlockingEndpoint("p2p-blocking", "libp2pagent, C API, blocking calls", "bench-p2p"),
     SrtLaunch(),
     Endpoint("webrtc", "webrtcbin data channel", "bench-webrtc"),
+    Pion("pion", "pion data channel", "bench-pion"),
     Endpoint("nice", "libnice reliable", "bench-nice"),
     Ngtcp2(),
     Iperf("tcp-cubic", "iperf3 TCP cubic", "cubic"),

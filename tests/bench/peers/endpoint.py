@@ -2,6 +2,7 @@
 
 import time
 
+from errors import Skipped
 from peers.base import Peer, START_PATIENCE_S, missing_element, receive_window
 
 SETTLE_S = 1
@@ -72,3 +73,12 @@ class Endpoint(Peer):
 
 class BlockingEndpoint(Endpoint):
     blocking = True
+
+
+class Pion(Endpoint):
+    MOST_BYTES = 65536  # one less in fact; the program sees to it
+
+    def bulk(self, setting, message_bytes, seconds):
+        if message_bytes > self.MOST_BYTES:
+            raise Skipped("takes messages of at most 65535 bytes")
+        return super().bulk(setting, message_bytes, seconds)
