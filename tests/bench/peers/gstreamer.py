@@ -45,10 +45,10 @@ class P2pLaunch(Launch):
 
 class SrtLaunch(Launch):
     """Live mode, which is all that the elements have, with what makes it fastest: full packets, large
-    buffers, no limit to its rate, no encryption.
+    buffers (with its own it stands still after 10 MB), no limit to its rate, no encryption.
 
-    On loopback nothing is dropped for being late. On a cable it needs a source that is slower than the
-    cable, and time to send again: it is told the rate and the round trip, which no user knows.
+    On a cable it needs a source that is slower than the cable, and time to send again: it is told the
+    rate and the round trip, which no user knows.
     """
 
     name = "srt"
@@ -66,8 +66,6 @@ class SrtLaunch(Launch):
 
     def ends(self, setting):
         tuning = "payloadsize=1316&maxbw=-1&sndbuf=67108864&rcvbuf=67108864"
-        if not setting.near.mbit:
-            tuning += "&tlpktdrop=false"
         latency_ms = max(self.LEAST_LATENCY_MS, round(setting.near.rtt_ms * self.LATENCY_RTTS))
         uri = f"srt://{setting.far.address}:{setting.port}"
         return (["srtsink", f"uri={uri}?mode=caller&{tuning}", f"latency={latency_ms}", "sync=false"],
