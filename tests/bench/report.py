@@ -13,7 +13,7 @@ from summary import number, ratio, spread
 
 OURS = "p2p-gst"
 # What is ours is drawn and compared as such; everything else is what a user would take instead.
-OWN = ("p2p-gst", "p2p", "p2p-blocking")
+OWN = ("p2p-gst", "p2p", "p2p-blocking", "core")
 
 
 class Field:

@@ -5,7 +5,7 @@ import contextlib
 import flows
 from network import Place, Veth, Wire, local_address
 
-BULK_PEERS = ("p2p-gst", "p2p", "p2p-blocking", "srt", "webrtc", "pion", "nice", "ngtcp2",
+BULK_PEERS = ("p2p-gst", "p2p", "p2p-blocking", "core", "srt", "webrtc", "pion", "nice", "ngtcp2",
               "tcp-cubic")
 PING_PEERS = ("udp", "p2p", "p2p-blocking", "nice", "webrtc", "pion")
 SETUP_PEERS = ("p2p-gst", "p2p", "nice", "webrtc", "pion", "srt")
