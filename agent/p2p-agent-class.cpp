@@ -58,6 +58,18 @@ random_id () {
  */
 
 /**
+ * P2pDataPath:
+ * @P2P_DATA_PATH_STEERING: datagrams arrive at a socket of their own, beside ICE's checks
+ * @P2P_DATA_PATH_SEGMENTATION: one system call sends a train of datagrams (UDP_SEGMENT)
+ * @P2P_DATA_PATH_COALESCING: one system call receives a train of datagrams (UDP_GRO); needs
+ *   @P2P_DATA_PATH_STEERING
+ *
+ * What may be used to carry datagrams fast.
+ *
+ * Since: 1.0
+ */
+
+/**
  * P2pCongestionControl:
  * @P2P_CONGESTION_CONTROL_BBR: holds its rate under loss
  * @P2P_CONGESTION_CONTROL_CUBIC: yields to loss, as most TCP does (RFC 9438)
@@ -164,6 +176,16 @@ p2p_agent_set_property (GObject *object, guint id, const GValue *value, GParamSp
         settings.relay_only = g_value_get_enum (value) == P2P_ICE_TRANSPORT_POLICY_RELAY;
       });
       break;
+    case PROP_DATA_PATH:
+      change (self, pspec, [value] (AgentSettings &settings) {
+        const guint may = g_value_get_flags (value);
+        settings.fast_udp.reset ();
+        if (may != 0)
+          settings.fast_udp = {(may & P2P_DATA_PATH_STEERING) != 0,
+                               (may & P2P_DATA_PATH_SEGMENTATION) != 0,
+                               (may & P2P_DATA_PATH_COALESCING) != 0};
+      });
+      break;
     case PROP_ICE_TCP:
       change (self, pspec, [value] (AgentSettings &settings) {
         settings.ice_tcp = g_value_get_boolean (value);
@@ -207,6 +229,15 @@ p2p_agent_set_property (GObject *object, guint id, const GValue *value, GParamSp
       return;
   }
   g_object_notify_by_pspec (object, pspec);
+}
+
+static guint
+data_path_of (const p2p::FastUdpWish &wish) {
+  guint may = 0;
+  if (wish && wish->steered) may |= P2P_DATA_PATH_STEERING;
+  if (wish && wish->segmented) may |= P2P_DATA_PATH_SEGMENTATION;
+  if (wish && wish->coalesced) may |= P2P_DATA_PATH_COALESCING;
+  return may;
 }
 
 static char **
@@ -257,6 +288,9 @@ p2p_agent_get_property (GObject *object, guint id, GValue *value, GParamSpec *ps
     case PROP_ICE_TRANSPORT_POLICY:
       g_value_set_enum (value, settings.relay_only ? P2P_ICE_TRANSPORT_POLICY_RELAY
                                                    : P2P_ICE_TRANSPORT_POLICY_ALL);
+      break;
+    case PROP_DATA_PATH:
+      g_value_set_flags (value, data_path_of (settings.fast_udp));
       break;
     case PROP_ICE_TCP:
       g_value_set_boolean (value, settings.ice_tcp);

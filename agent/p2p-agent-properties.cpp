@@ -10,6 +10,8 @@ namespace {
 constexpr guint64 kMinMessageBytes = 1024;
 constexpr guint64 kMaxMessageBytes = 1024 * 1024 * 1024;  // a message is held in memory whole
 constexpr guint kMaxPort = 65535;
+constexpr guint kWholeDataPath =
+    P2P_DATA_PATH_STEERING | P2P_DATA_PATH_SEGMENTATION | P2P_DATA_PATH_COALESCING;
 
 }  // namespace
 
@@ -145,6 +147,20 @@ install_ice_properties (GParamSpec **properties) {
   properties[PROP_ICE_TRANSPORT_POLICY] = g_param_spec_enum (
       "ice-transport-policy", "ICE transport policy", "Which candidates are used",
       P2P_TYPE_ICE_TRANSPORT_POLICY, P2P_ICE_TRANSPORT_POLICY_ALL, p2p::kReadWrite);
+  /**
+   * P2pAgent:data-path:
+   *
+   * What may be used to carry datagrams faster than libnice does, on direct UDP paths. What does
+   * not work on a machine is given up by itself, so that this is for tests, measurements, and where
+   * a kernel or a network card does it wrongly. Nothing, 0, leaves all to libnice. The environment
+   * variable `P2P_FAST_UDP` overrides it; `path-engine` of [method@P2p.Connection.get_stats] names
+   * what is in use.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_DATA_PATH] =
+      g_param_spec_flags ("data-path", "Data path", "What may be used to carry datagrams fast",
+                          P2P_TYPE_DATA_PATH, kWholeDataPath, p2p::kReadWrite);
   /**
    * P2pAgent:ice-tcp:
    *

@@ -19,6 +19,7 @@ enum Property : guint {
   PROP_STUN_SERVER,
   PROP_TURN_SERVER,
   PROP_ICE_TRANSPORT_POLICY,
+  PROP_DATA_PATH,
   PROP_AGENT,
   PROP_MAX_QUEUE_BYTES,
   PROP_CONNECTION_STATE,
@@ -28,6 +29,7 @@ enum Property : guint {
   PROP_RELIABLE,
   PROP_ORDERED,
   PROP_MAX_PACKET_LIFETIME,
+  PROP_PRIORITY,
   PROP_DRAIN_TIMEOUT,
 };
 
@@ -111,6 +113,11 @@ install_common (GObjectClass *klass) {
        g_param_spec_enum ("ice-transport-policy", "ICE transport policy",
                           "Which candidates are used: all, or relays only",
                           P2P_TYPE_ICE_TRANSPORT_POLICY, P2P_ICE_TRANSPORT_POLICY_ALL, kSettable));
+  add (PROP_DATA_PATH,
+       g_param_spec_flags ("data-path", "Data path",
+                           "What may be used to carry datagrams faster than libnice does, for "
+                           "tests and measurements; what does not work is given up by itself",
+                           P2P_TYPE_DATA_PATH, kWholeDataPath, kSettable));
   add (PROP_AGENT,
        g_param_spec_object ("agent", "Agent",
                             "Agent of the application, to be used instead of one of the element's "
@@ -166,6 +173,12 @@ install_sink (GObjectClass *klass) {
                          "For how long an unsent or lost buffer is worth sending, in ms; -1 for as "
                          "long as it takes. Anything else makes the channel unreliable",
                          -1, G_MAXINT, -1, kSettable));
+  add (PROP_PRIORITY,
+       g_param_spec_uint ("priority", "Priority",
+                          "The share of this channel among those of its connection when there is "
+                          "more to send than may leave: 128 is below normal, 256 normal, 512 high, "
+                          "1024 extra high (RFC 8832)",
+                          1, kMaxPriority, kNormalPriority, kSettable));
   add (PROP_DRAIN_TIMEOUT,
        g_param_spec_uint ("drain-timeout", "Drain timeout",
                           "For how long the peer may take nothing of what is left at the end of "
@@ -187,8 +200,8 @@ ElementCore::install (GObjectClass *klass, bool sends) {
     install_sink (klass);
   else
     install_src (klass);
-  for (const GType type : {P2P_TYPE_ICE_TRANSPORT_POLICY, P2P_TYPE_CONNECTION_STATE,
-                           P2P_TYPE_AUTHENTICATION, P2P_TYPE_AGENT})
+  for (const GType type : {P2P_TYPE_ICE_TRANSPORT_POLICY, P2P_TYPE_DATA_PATH,
+                           P2P_TYPE_CONNECTION_STATE, P2P_TYPE_AUTHENTICATION, P2P_TYPE_AGENT})
     gst_type_mark_as_plugin_api (type, static_cast<GstPluginAPIFlags> (0));
 }
 
@@ -237,6 +250,9 @@ ElementCore::set_property (guint id, const GValue *value, GParamSpec *pspec) {
     case PROP_ICE_TRANSPORT_POLICY:
       s.ice_transport_policy = static_cast<P2pIceTransportPolicy> (g_value_get_enum (value));
       break;
+    case PROP_DATA_PATH:
+      s.data_path = static_cast<P2pDataPath> (g_value_get_flags (value));
+      break;
     case PROP_AGENT:
       old_agent = std::move (s.agent);
       s.agent = Ref<P2pAgent>::adopt (static_cast<P2pAgent *> (g_value_dup_object (value)));
@@ -258,6 +274,9 @@ ElementCore::set_property (guint id, const GValue *value, GParamSpec *pspec) {
       break;
     case PROP_MAX_PACKET_LIFETIME:
       s.max_packet_lifetime_ms = g_value_get_int (value);
+      break;
+    case PROP_PRIORITY:
+      s.priority = g_value_get_uint (value);
       break;
     case PROP_DRAIN_TIMEOUT:
       s.drain_timeout_ms = g_value_get_uint (value);
@@ -302,6 +321,9 @@ ElementCore::get_property (guint id, GValue *value, GParamSpec *pspec) {
     case PROP_ICE_TRANSPORT_POLICY:
       g_value_set_enum (value, s.ice_transport_policy);
       break;
+    case PROP_DATA_PATH:
+      g_value_set_flags (value, s.data_path);
+      break;
     case PROP_AGENT:
       g_value_set_object (value, s.agent.get ());
       break;
@@ -330,6 +352,9 @@ ElementCore::get_property (guint id, GValue *value, GParamSpec *pspec) {
       break;
     case PROP_MAX_PACKET_LIFETIME:
       g_value_set_int (value, s.max_packet_lifetime_ms);
+      break;
+    case PROP_PRIORITY:
+      g_value_set_uint (value, s.priority);
       break;
     case PROP_DRAIN_TIMEOUT:
       g_value_set_uint (value, s.drain_timeout_ms);

@@ -14,7 +14,10 @@
 namespace p2p {
 
 constexpr std::uint64_t kDefaultQueueBytes = 16 * 1024 * 1024;
+constexpr auto kWholeDataPath = static_cast<P2pDataPath> (
+    P2P_DATA_PATH_STEERING | P2P_DATA_PATH_SEGMENTATION | P2P_DATA_PATH_COALESCING);
 constexpr guint kDefaultDrainTimeoutMs = 10000;
+constexpr guint kNormalPriority = 256, kMaxPriority = 65535;  // of a channel, as in the library
 
 struct ElementSettings {
   std::string id;    // empty: a random one
@@ -24,12 +27,14 @@ struct ElementSettings {
   std::string secret, peer_fingerprint, identity, stun_server;
   std::vector<std::string> turn_servers;
   P2pIceTransportPolicy ice_transport_policy = P2P_ICE_TRANSPORT_POLICY_ALL;
+  P2pDataPath data_path = kWholeDataPath;
   std::uint64_t max_queue_bytes = kDefaultQueueBytes;
   Ref<P2pAgent> agent;  // the application's own
 
   // p2psink only.
   bool wait_for_connection = true, reliable = true, ordered = true;
   int max_packet_lifetime_ms = -1;
+  guint priority = kNormalPriority;
   guint drain_timeout_ms = kDefaultDrainTimeoutMs;
 
   // A buffer arrives exactly once and in its place.

@@ -33,16 +33,21 @@ class Scheduler {
   virtual std::unique_ptr<Timer> make_timer (std::function<void ()> callback) = 0;
 };
 
-// The monotonic clock, with timers on a GMainContext; one prepare/check source per timer, because
-// a timerfd system call per packet was half of the CPU time of a ping.
+// The monotonic clock, with timers on a GMainContext. All of them share one prepare/check source:
+// GLib asks every source at every turn of its loop, and a timerfd system call per packet was half
+// of the CPU time of a ping. Timers due at the same moment run in the order in which they were
+// armed. A deadline that is 2 s away or more is rounded up to a tenth of a second.
 class LoopScheduler final : public Scheduler {
  public:
   explicit LoopScheduler (GMainContext *context);  // must outlive the scheduler
+  ~LoopScheduler () override;
   TimeUs now () const override;
   std::unique_ptr<Timer> make_timer (std::function<void ()> callback) override;
 
  private:
-  GMainContext *context_;
+  struct State;
+  class LoopTimer;
+  const std::shared_ptr<State> state_;
 };
 
 // A clock that stands still until it is told to go on. Timers due at the same moment run in the

@@ -132,6 +132,7 @@ Agent::attempt_config (const std::string &peer) {
   config.ice.controlling = id_ > peer;
   config.ice.tcp = settings.ice_tcp;
   config.ice.relay_only = settings.relay_only;
+  config.ice.fast_udp = settings.fast_udp;
   config.ice.local_addresses = settings.local_addresses;
   config.ice.port_min = settings.port_min;
   config.ice.port_max = settings.port_max;

@@ -11,6 +11,7 @@
 #include "core/connection_core.hpp"
 #include "core/path_source.hpp"
 #include "core/secret_key.hpp"
+#include "ice/fast_udp_abilities.hpp"
 #include "ice/ice_servers.hpp"
 #include "signaling/signaling.hpp"
 #include "transport/identity.hpp"
@@ -33,6 +34,7 @@ struct AgentSettings {
   std::vector<StunServer> stun_servers;  // beside the rendezvous server's own
   std::vector<TurnServer> turn_servers;
   bool relay_only = false, ice_tcp = true;
+  FastUdpWish fast_udp = FastUdpAbilities ();
   std::vector<std::string> local_addresses;
   std::uint16_t port_min = 0, port_max = 0;
   CongestionControl congestion_control = CongestionControl::bbr;

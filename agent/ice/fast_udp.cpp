@@ -1,6 +1,5 @@
 #include "ice/fast_udp.hpp"
 
-#include <glib-unix.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <unistd.h>
@@ -27,9 +26,10 @@ namespace {
 constexpr std::size_t kMaxSegments = 64;    // UDP_MAX_SEGMENTS of Linux
 constexpr std::size_t kTrainBytes = 65535;  // the longest thing that one receive gives
 constexpr std::size_t kTrainsPerRound = 16;
-constexpr unsigned kRoundsPerTurn = 4;               // then the loop's other sources have theirs
 constexpr int kSocketBufferBytes = 4 * 1024 * 1024;  // as far as net.core.rmem_max allows
-constexpr std::uint32_t kMagicCookie = 0x2112a442;   // RFC 8489 section 5
+// Where a queue below the socket is full: the socket itself always says that there is room.
+constexpr unsigned kFirstRetryMs = 1, kLongestRetryMs = 32;
+constexpr std::uint32_t kMagicCookie = 0x2112a442;  // RFC 8489 section 5
 
 // One for the core thread: every lane empties it before the next one is asked.
 struct ReceiveRing {
@@ -101,12 +101,13 @@ segment_bytes_of (msghdr &message) {
 
 }  // namespace
 
-FastUdpAbilities
-fast_udp_abilities_from_environment (bool *enabled) {
-  FastUdpAbilities abilities;
+FastUdpWish
+fast_udp_wish (const FastUdpWish &configured) {
   const char *text = g_getenv ("P2P_FAST_UDP");
-  const std::string list = text ? text : "";
-  *enabled = list != "off";
+  if (!text || !*text) return configured;
+  const std::string list = text;
+  if (list == "off") return {};
+  FastUdpAbilities abilities;
   const auto has = [&] (const char *word) { return list.find (word) != std::string::npos; };
   abilities.steered = !has ("no-steering");
   abilities.segmented = !has ("no-segmentation");
@@ -124,8 +125,7 @@ FastUdp::FastUdp (GSocket *socket, const sockaddr_storage &remote, GMainContext 
 
 FastUdp::~FastUdp () {
   *alive_ = false;
-  readable_.reset ();
-  writable_.reset ();
+  watch_.reset ();
   if (own_fd_ >= 0) close (own_fd_);
 }
 
@@ -187,16 +187,9 @@ FastUdp::open_own_socket (const FastUdpAbilities &wanted) {
     abilities_.coalesced = setsockopt (fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0 &&
                            setsockopt (nice_fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
   }
-  readable_.reset (g_unix_fd_source_new (fd, G_IO_IN));
-  const GUnixFDSourceFunc ready = [] (gint, GIOCondition, gpointer data) -> gboolean {
-    static_cast<FastUdp *> (data)->on_readable ();
-    return G_SOURCE_CONTINUE;
-  };
-  // The source is a member, and it and this object belong to one thread.
-  g_source_set_callback (readable_.get (), G_SOURCE_FUNC (ready), this, nullptr);
-  g_source_set_static_name (readable_.get (), "p2p fast path");
-  g_source_set_can_recurse (readable_.get (), TRUE);  // saves two wake-ups of the loop per dispatch
-  g_source_attach (readable_.get (), context_);
+  // The watch is a member, and it and this object belong to one thread.
+  watch_ = std::make_unique<FdWatch> (context_, fd, G_IO_IN,
+                                      [this] (GIOCondition there) { on_events (there); });
   return true;
 }
 
@@ -210,7 +203,7 @@ FastUdp::describe () const {
 
 Path::Sent
 FastUdp::send (ByteView burst, std::size_t segment_bytes) {
-  if (writable_) return Path::Sent::would_block;
+  if (waiting ()) return Path::Sent::would_block;
   if (abilities_.segmented && burst.size > segment_bytes) return send_train (burst, segment_bytes);
   return send_singly (burst, segment_bytes);
 }
@@ -282,58 +275,83 @@ FastUdp::send_singly (ByteView burst, std::size_t segment_bytes) {
 // bytes again, and finds a smaller size where that is the reason (EMSGSIZE).
 Path::Sent
 FastUdp::judge (int error) {
+  if (error == EMSGSIZE) return Path::Sent::too_long;
   if (error != EAGAIN && error != EWOULDBLOCK && error != ENOBUFS) return Path::Sent::failed;
-  watch_writable ();
+  wait_for_room (error != ENOBUFS);
   return Path::Sent::would_block;
 }
 
 void
-FastUdp::watch_writable () {
-  writable_.reset (g_unix_fd_source_new (sending_fd (), G_IO_OUT));
-  const GUnixFDSourceFunc ready = [] (gint, GIOCondition, gpointer data) -> gboolean {
+FastUdp::wait_for_room (bool is_in_socket) {
+  if (is_in_socket) {
+    waiting_for_socket_ = true;
+    if (own_fd_ >= 0)
+      watch_->set_events (static_cast<GIOCondition> (G_IO_IN | G_IO_OUT));
+    else
+      watch_ = std::make_unique<FdWatch> (context_, sending_fd (), G_IO_OUT,
+                                          [this] (GIOCondition there) { on_events (there); });
+    return;
+  }
+  const gint64 now_us = g_get_monotonic_time ();
+  const bool again = now_us - retried_at_us_ < gint64{2 * kLongestRetryMs} * 1000;
+  retry_ms_ = again ? std::min (2 * retry_ms_, kLongestRetryMs) : kFirstRetryMs;
+  retried_at_us_ = now_us;
+  retry_.reset (g_timeout_source_new (retry_ms_));
+  const GSourceFunc due = [] (gpointer data) -> gboolean {
     static_cast<FastUdp *> (data)->on_writable ();
     return G_SOURCE_REMOVE;
   };
-  g_source_set_callback (writable_.get (), G_SOURCE_FUNC (ready), this, nullptr);
-  g_source_set_static_name (writable_.get (), "p2p fast path writable");
-  g_source_attach (writable_.get (), context_);
+  g_source_set_callback (retry_.get (), due, this, nullptr);
+  g_source_set_static_name (retry_.get (), "p2p fast path retry");
+  g_source_attach (retry_.get (), context_);
+}
+
+void
+FastUdp::on_events (GIOCondition there) {
+  const auto alive = alive_;
+  if (there & G_IO_OUT) on_writable ();
+  if (*alive && (there & G_IO_IN) && own_fd_ >= 0) on_readable ();
 }
 
 void
 FastUdp::on_writable () {
-  writable_.reset ();
+  retry_.reset ();
+  if (std::exchange (waiting_for_socket_, false)) {
+    if (own_fd_ >= 0)
+      watch_->set_events (G_IO_IN);
+    else
+      watch_.reset ();
+  }
   if (!rest_.empty ()) {
     std::vector<std::uint8_t> rest = std::exchange (rest_, {});
     if (send_singly (ByteView (rest), rest_segment_bytes_) == Path::Sent::would_block)
       rest_ = std::move (rest);
-    if (writable_) return;
+    if (waiting ()) return;
   }
   receiver_.fast_writable ();
 }
 
+// One round in a turn of the loop: what it brought should reach the application before the next.
 void
 FastUdp::on_readable () {
   // A receiver may end this lane from inside of a call.
   const auto alive = alive_;
   ReceiveRing &ring = receive_ring ();
-  for (unsigned round = 0; round < kRoundsPerTurn; ++round) {
-    ring.prepare ();
-    const int count =
-        recvmmsg (own_fd_, ring.messages.data (), kTrainsPerRound, MSG_DONTWAIT, nullptr);
-    if (count <= 0) return;
-    for (std::size_t i = 0; i < static_cast<std::size_t> (count); ++i) {
-      // Between bind and the steering program others may have got in.
-      if (!same_source (ring.sources[i], remote_)) {
-        ++stray_;
-        continue;
-      }
-      deliver ({ring.trains[i].data (), ring.messages[i].msg_len},
-               segment_bytes_of (ring.messages[i].msg_hdr));
-      if (!*alive) return;
+  ring.prepare ();
+  const int count =
+      recvmmsg (own_fd_, ring.messages.data (), kTrainsPerRound, MSG_DONTWAIT, nullptr);
+  if (count <= 0) return;
+  for (std::size_t i = 0; i < static_cast<std::size_t> (count); ++i) {
+    // Between bind and the steering program others may have got in.
+    if (!same_source (ring.sources[i], remote_)) {
+      ++stray_;
+      continue;
     }
-    receiver_.fast_batch_done ();
-    if (!*alive || static_cast<std::size_t> (count) < kTrainsPerRound) return;
+    deliver ({ring.trains[i].data (), ring.messages[i].msg_len},
+             segment_bytes_of (ring.messages[i].msg_hdr));
+    if (!*alive) return;
   }
+  receiver_.fast_batch_done ();
 }
 
 void

@@ -1,13 +1,7 @@
 // The fast lane of a direct UDP pair: a second socket on the address and port of libnice's, which
 // sends trains of datagrams in one system call (UDP_SEGMENT) and receives them the same way
 // (UDP_GRO). The kernel steers between the two sockets. Each ability is tried when it is needed and
-// given up alone:
-//   steered    datagrams of the remote arrive here; else libnice hands them over, and sends go out
-//   on
-//              libnice's socket
-//   segmented  one call for a train; else one sendmmsg() for it
-//   coalesced  trains arrive in one piece; else one by one
-// Core thread only.
+// given up alone. Core thread only.
 #pragma once
 #include <gio/gio.h>
 #include <sys/socket.h>
@@ -17,18 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "base/fd_watch.hpp"
 #include "base/ptr.hpp"
+#include "ice/fast_udp_abilities.hpp"
 #include "path/path.hpp"
 
 namespace p2p {
-
-struct FastUdpAbilities {
-  bool steered = true, segmented = true, coalesced = true;
-};
-
-// Which of them may be used, from P2P_FAST_UDP: "off", or a list of "no-steering",
-// "no-segmentation", "no-coalescing". `off` answers through `enabled`.
-FastUdpAbilities fast_udp_abilities_from_environment (bool *enabled);
 
 class FastUdp {
  public:
@@ -65,7 +53,9 @@ class FastUdp {
   Path::Sent send_train (ByteView burst, std::size_t segment_bytes);
   Path::Sent send_singly (ByteView burst, std::size_t segment_bytes);
   Path::Sent judge (int error);
-  void watch_writable ();
+  void wait_for_room (bool is_in_socket);
+  bool waiting () const { return waiting_for_socket_ || retry_; }
+  void on_events (GIOCondition there);
   void on_writable ();
   void on_readable ();
   void deliver (ByteView train, std::size_t segment_bytes);
@@ -77,7 +67,11 @@ class FastUdp {
   Receiver &receiver_;
   FastUdpAbilities abilities_;
   int own_fd_ = -1;
-  UniqueSource readable_, writable_;
+  std::unique_ptr<FdWatch> watch_;  // of the socket that sends
+  bool waiting_for_socket_ = false;
+  UniqueSource retry_;  // waits for room below the socket, which nothing tells
+  unsigned retry_ms_ = 0;
+  std::int64_t retried_at_us_ = 0;
   std::uint64_t stray_ = 0, stun_ = 0;
   // The tail of a burst of which the socket took only the head. At most one burst.
   std::vector<std::uint8_t> rest_;

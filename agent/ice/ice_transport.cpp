@@ -24,6 +24,10 @@ constexpr TimeUs kMdnsTimeout = 2 * kSecond;  // RFC 6762 section 5.2: asked at 
 constexpr std::size_t kMaxRemoteCandidates = 64;
 constexpr std::size_t kMaxMdnsCandidates = 8;  // each is a look-up that the peer causes here
 constexpr std::size_t kMaxTurnServers = 8;     // libnice's limit for a component
+// For how long the peer's TCP candidates wait for UDP: the first retransmission of a check (RFC
+// 8489 section 6.2.1). With one of them libnice nominates regularly, which takes a round trip and
+// two of its ticks more; on most ways they are never needed.
+constexpr TimeUs kTcpDelay = 500 * kMillisecond;
 
 const char *
 state_name (IceState state) {
@@ -50,8 +54,9 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
         observer_ (observer),
         alive_ (std::make_shared<NiceIceTransport *> (this)),
         nice_ (config, *this),
-        path_ (nice_.agent (), nice_.stream (), core_loop ().scheduler (),
-               core_loop ().context ()) {}
+        tcp_timer_ (core_loop ().scheduler ().make_timer ([this] { try_tcp (); })),
+        path_ (nice_.agent (), nice_.stream (), core_loop ().scheduler (), core_loop ().context (),
+               config.fast_udp) {}
 
   Status start ();
 
@@ -85,6 +90,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
                               const char *kind);
   void resolve_remote (RemoteCandidate candidate);
   void pass_to_libnice (const RemoteCandidate &candidate);
+  void try_tcp ();
   void pass_on_remote_end ();
   void advance (IceState next);
 
@@ -93,6 +99,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   Observer &observer_;
   std::shared_ptr<NiceIceTransport *> alive_;  // posted work holds it weakly
   NiceHandle nice_;
+  const std::unique_ptr<Scheduler::Timer> tcp_timer_;
   NicePath path_;
   std::unique_ptr<NameLookup> server_lookup_;
 
@@ -100,8 +107,10 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   bool gathering_done_ = false;
 
   std::optional<IceCredentials> remote_credentials_;
-  std::vector<RemoteCandidate> waiting_;  // for the credentials
-  std::set<std::string> remote_seen_;     // by transport and address: the same counts once
+  std::vector<RemoteCandidate> waiting_;      // for the credentials
+  std::vector<RemoteCandidate> tcp_waiting_;  // for UDP to fail
+  bool tcp_tried_ = false, udp_tried_ = false;
+  std::set<std::string> remote_seen_;  // by transport and address: the same counts once
   std::size_t remote_ignored_ = 0;
   bool remote_limit_told_ = false;
   std::map<std::size_t, std::unique_ptr<NameLookup>> mdns_lookups_;
@@ -363,6 +372,13 @@ NiceIceTransport::pass_to_libnice (const RemoteCandidate &candidate) {
     waiting_.push_back (candidate);
     return;
   }
+  if (candidate.transport == "TCP" && !tcp_tried_) {
+    if (pair_) return;
+    if (tcp_waiting_.empty ()) tcp_timer_->arm (core_loop ().scheduler ().now () + kTcpDelay);
+    tcp_waiting_.push_back (candidate);
+    return;
+  }
+  if (candidate.transport != "TCP") udp_tried_ = true;
   NiceCandidate *parsed = nice_agent_parse_remote_candidate_sdp (nice_.agent (), nice_.stream (),
                                                                  candidate.to_nice_sdp ().c_str ());
   if (!parsed) {
@@ -375,6 +391,15 @@ NiceIceTransport::pass_to_libnice (const RemoteCandidate &candidate) {
 }
 
 void
+NiceIceTransport::try_tcp () {
+  tcp_timer_->disarm ();
+  tcp_tried_ = !pair_;
+  for (const auto &candidate : std::exchange (tcp_waiting_, {}))
+    if (tcp_tried_) pass_to_libnice (candidate);
+  pass_on_remote_end ();
+}
+
+void
 NiceIceTransport::remote_gathering_done () {
   remote_ended_ = true;
   pass_on_remote_end ();
@@ -384,6 +409,11 @@ void
 NiceIceTransport::pass_on_remote_end () {
   if (!remote_ended_ || !remote_credentials_ || !mdns_lookups_.empty () || remote_end_passed_on_)
     return;
+  if (!tcp_waiting_.empty ()) {
+    // There is nothing to wait for where the peer has no other candidates; this comes back then.
+    if (!udp_tried_) try_tcp ();
+    return;
+  }
   remote_end_passed_on_ = true;
   nice_agent_peer_candidate_gathering_done (nice_.agent (), nice_.stream ());
 }
@@ -440,6 +470,7 @@ NiceIceTransport::nice_selected (const IcePair &pair) {
   g_debug ("ice: pair %s - %s", pair.local.c_str (), pair.remote.c_str ());
   pair_ = pair;
   path_.pair_selected (pair);
+  if (!tcp_waiting_.empty ()) try_tcp ();  // which it does not, with a pair
   // Posted: after the observer's call nothing may be left to do here.
   if (state_without_pair_)
     later ([next = *state_without_pair_] (NiceIceTransport &self) { self.advance (next); });

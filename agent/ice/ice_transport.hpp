@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
+#include "ice/fast_udp_abilities.hpp"
 #include "ice/ice_servers.hpp"
 #include "path/path.hpp"
 
@@ -24,6 +25,7 @@ struct IceConfig {
   std::uint16_t port_min = 0, port_max = 0;  // 0: any
   std::vector<StunServer> stun_servers;
   std::vector<TurnServer> turn_servers;
+  FastUdpWish fast_udp = FastUdpAbilities ();
 };
 
 struct IceCredentials {

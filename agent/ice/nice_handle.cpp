@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/loop_thread.hpp"
+#include "ice/ice_contexts.hpp"
 
 namespace p2p {
 
@@ -101,18 +102,26 @@ on_received (NiceAgent *, guint, guint, guint size, gchar *bytes, gpointer data)
   static_cast<NiceEvents *> (data)->nice_received (ByteView (bytes, size));
 }
 
+// What an agent that closes by itself still needs; the agent goes first.
+struct Closing {
+  std::shared_ptr<NestedContext> timers;
+  Ref<NiceAgent> agent;
+};
+
 void
 on_closed (GObject *, GAsyncResult *, gpointer data) {
-  const std::unique_ptr<Ref<NiceAgent>> agent (static_cast<Ref<NiceAgent> *> (data));
+  const std::unique_ptr<Closing> closing (static_cast<Closing *> (data));
   // The last reference must not go inside of a callback of libnice.
-  ice_loop ().post ([last = std::move (*agent)] {});
+  ice_loop ().post ([last = std::move (*closing)] {});
 }
 
 }  // namespace
 
 NiceHandle::NiceHandle (const IceConfig &config, NiceEvents &events)
-    : agent_ (Ref<NiceAgent>::adopt (nice_agent_new_full (
-          ice_loop ().context (), NICE_COMPATIBILITY_RFC5245, NICE_AGENT_OPTION_ICE_TRICKLE))),
+    : sockets_ (take_socket_context ()),
+      timers_ (take_timer_context ()),
+      agent_ (Ref<NiceAgent>::adopt (nice_agent_new_full (
+          timers_->context (), NICE_COMPATIBILITY_RFC5245, NICE_AGENT_OPTION_ICE_TRICKLE))),
       listener_ (std::make_shared<NiceEvents *> (&events)) {
   // keepalive-conncheck: without it libnice never notices that a pair is dead. consent-freshness:
   // 0.1.21 revokes it after 10 s, for good; liveness is decided above. stun-max-retransmissions:
@@ -129,8 +138,8 @@ NiceHandle::NiceHandle (const IceConfig &config, NiceEvents &events)
 
   // From the first moment: without a receiver libnice does not even see the answers of servers. On
   // core, so that a flood of datagrams cannot make libnice's timers late.
-  nice_agent_attach_recv (agent_.get (), stream_, kNiceComponent, core_loop ().context (),
-                          on_received, &events);
+  nice_agent_attach_recv (agent_.get (), stream_, kNiceComponent, sockets_->context (), on_received,
+                          &events);
 }
 
 NiceHandle::~NiceHandle () {
@@ -147,11 +156,11 @@ NiceHandle::~NiceHandle () {
   // are on core and outside of libnice, so none of their callbacks can be running or come later.
   // What follows is a task of the ICE thread, so no timer of libnice can be in the middle of
   // anything when the stream goes.
-  nice_agent_attach_recv (agent_.get (), stream_, kNiceComponent, ice_loop ().context (), nullptr,
+  nice_agent_attach_recv (agent_.get (), stream_, kNiceComponent, timers_->context (), nullptr,
                           nullptr);
-  ice_loop ().post ([agent = std::move (agent_), stream = stream_] {
-    nice_agent_remove_stream (agent.get (), stream);
-    nice_agent_close_async (agent.get (), on_closed, new Ref<NiceAgent> (agent));
+  ice_loop ().post ([closing = Closing{timers_, std::move (agent_)}, stream = stream_] {
+    nice_agent_remove_stream (closing.agent.get (), stream);
+    nice_agent_close_async (closing.agent.get (), on_closed, new Closing (closing));
   });
 }
 

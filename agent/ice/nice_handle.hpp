@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/bytes.hpp"
+#include "base/nested_context.hpp"
 #include "base/ptr.hpp"
 #include "ice/ice_transport.hpp"
 
@@ -39,6 +40,9 @@ class NiceHandle {
   guint stream () const { return stream_; }
 
  private:
+  // libnice's sockets, on core, and its timers, on ICE: what GLib goes through at every turn must
+  // not grow with the number of agents.
+  const std::shared_ptr<NestedContext> sockets_, timers_;
   Ref<NiceAgent> agent_;
   guint stream_ = 0;
   // Tasks on their way to core hold it weakly: when the handle is gone, they do nothing.

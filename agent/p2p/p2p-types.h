@@ -77,6 +77,12 @@ typedef enum {
 } P2pIceTransportPolicy;
 
 typedef enum {
+  P2P_DATA_PATH_STEERING = 1 << 0,
+  P2P_DATA_PATH_SEGMENTATION = 1 << 1,
+  P2P_DATA_PATH_COALESCING = 1 << 2,
+} P2pDataPath;
+
+typedef enum {
   P2P_CONGESTION_CONTROL_BBR,
   P2P_CONGESTION_CONTROL_CUBIC,
 } P2pCongestionControl;

@@ -8,10 +8,7 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 // After so many reads the other sources of the loop have their turn.
 constexpr int kReadsPerTurn = 4;
 
-struct WatchClosure {
-  LineConnection *self;
-  void (LineConnection::*callback) ();
-};
+constexpr auto kReadAndWrite = static_cast<GIOCondition> (G_IO_IN | G_IO_OUT);
 
 }  // namespace
 
@@ -22,29 +19,19 @@ LineConnection::LineConnection (Ref<GSocket> socket, std::size_t max_line_bytes,
       max_queued_bytes_ (max_queued_bytes),
       observer_ (observer) {
   g_socket_set_blocking (socket_.get (), FALSE);
-  readable_ = watch (G_IO_IN, &LineConnection::on_readable);
+  // The watch is a member: it does not call once the connection is gone.
+  watch_ = std::make_unique<FdWatch> (
+      g_main_context_get_thread_default (), g_socket_get_fd (socket_.get ()), G_IO_IN,
+      [this, alive = std::weak_ptr<bool> (alive_)] (GIOCondition there) {
+        // What came is read before a write can fail: it may be a last word.
+        if (there & G_IO_IN) on_readable ();
+        if (!alive.expired () && watch_ && (there & G_IO_OUT) && !output_.empty ()) on_writable ();
+      });
 }
 
 LineConnection::~LineConnection () {
-  readable_.reset ();
-  writable_.reset ();
+  watch_.reset ();
   g_socket_close (socket_.get (), nullptr);
-}
-
-UniqueSource
-LineConnection::watch (GIOCondition condition, void (LineConnection::*callback) ()) {
-  // The sources are members: none of them can run after the connection is gone.
-  GSource *source = g_socket_create_source (socket_.get (), condition, nullptr);
-  const GSocketSourceFunc ready = [] (GSocket *, GIOCondition, gpointer data) -> gboolean {
-    const WatchClosure closure = *static_cast<WatchClosure *> (data);
-    (closure.self->*closure.callback) ();
-    return G_SOURCE_CONTINUE;
-  };
-  g_source_set_callback (source, reinterpret_cast<GSourceFunc> (reinterpret_cast<void *> (ready)),
-                         new WatchClosure{this, callback},
-                         [] (gpointer data) { delete static_cast<WatchClosure *> (data); });
-  g_source_attach (source, g_main_context_get_thread_default ());
-  return UniqueSource (source);
 }
 
 bool
@@ -53,7 +40,7 @@ LineConnection::send_line (const std::string &line) {
   output_ += line;
   output_ += '\n';
   // Written when the loop comes round, so that no error reaches the observer from in here.
-  if (!writable_) writable_ = watch (G_IO_OUT, &LineConnection::on_writable);
+  if (watch_) watch_->set_events (kReadAndWrite);
   return true;
 }
 
@@ -62,7 +49,7 @@ LineConnection::flush () {
   if (!output_.empty ())
     g_socket_send (socket_.get (), output_.data (), output_.size (), nullptr, nullptr);
   output_.clear ();
-  writable_.reset ();
+  if (watch_) watch_->set_events (G_IO_IN);
 }
 
 void
@@ -76,7 +63,9 @@ LineConnection::on_writable () {
     return;
   }
   output_.erase (0, static_cast<std::size_t> (written));
-  if (output_.empty ()) writable_.reset ();
+  if (!output_.empty ()) return;
+  output_.shrink_to_fit ();  // most of its life a connection has nothing to say
+  watch_->set_events (G_IO_IN);
 }
 
 void
@@ -117,6 +106,7 @@ LineConnection::take_lines () {
     start = end + 1;
   }
   input_.erase (0, start);
+  if (input_.empty ()) input_.shrink_to_fit ();
   if (input_.size () <= max_line_bytes_) return true;
   input_.clear ();
   if (std::exchange (skipping_, true)) return true;
@@ -126,8 +116,7 @@ LineConnection::take_lines () {
 
 void
 LineConnection::fail (const std::string &reason) {
-  readable_.reset ();
-  writable_.reset ();
+  watch_.reset ();
   observer_.line_closed (*this, reason);
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/bytes.hpp"
+#include "base/fd_watch.hpp"
 #include "base/ptr.hpp"
 
 namespace p2p {
@@ -38,14 +39,13 @@ class LineConnection {
   void on_writable ();
   bool take_lines ();
   void fail (const std::string &reason);
-  UniqueSource watch (GIOCondition condition, void (LineConnection::*callback) ());
 
   Ref<GSocket> socket_;
   std::size_t max_line_bytes_, max_queued_bytes_;
   Observer &observer_;
   std::string input_, output_;
-  bool skipping_ = false;  // inside a line that is too long
-  UniqueSource readable_, writable_;
+  bool skipping_ = false;           // inside a line that is too long
+  std::unique_ptr<FdWatch> watch_;  // none once it has failed
   std::shared_ptr<bool> alive_ = std::make_shared<bool> (true);
 };
 

@@ -5,6 +5,7 @@
 
 #include "transport/quic_connection.hpp"
 #include "transport/quic_error.hpp"
+#include "transport/quic_memory.hpp"
 
 namespace p2p {
 
@@ -14,8 +15,6 @@ constexpr std::size_t kConnectionIdBytes = 8;
 // A window that is used up in fewer round trips than this is too small for the way.
 constexpr int kGrowBelowRoundTrips = 4;
 constexpr std::uint64_t kInitialConnectionWindowBytes = 512 * 1024;
-constexpr std::size_t kMaxDatagramsQueued = 256;
-constexpr std::size_t kMaxDatagramBytesQueued = 1024 * 1024;
 constexpr std::size_t kMaxReasonBytes = 256;
 
 // ngtcp2 takes 0 for "no idle timeout" and UINT64_MAX for "no handshake timeout".
@@ -31,14 +30,6 @@ random_cid () {
   ngtcp2_cid cid;
   ngtcp2_cid_init (&cid, bytes, sizeof bytes);
   return cid;
-}
-
-void
-random_bytes (std::uint8_t *dest, std::size_t size, const ngtcp2_rand_ctx *) {
-  gnutls_rnd (GNUTLS_RND_NONCE, dest, size);
-  // ngtcp2 0.12 draws one byte to decide whether to clear the fixed bit, which would make our
-  // packets look like STUN to those who demultiplex by the first byte (RFC 9443). Even: never.
-  if (size == 1) dest[0] &= 0xfe;
 }
 
 }  // namespace
@@ -61,8 +52,12 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
   settings.initial_rtt = to_ns (config_.initial_rtt_us);
   settings.cc_algo = config_.congestion_control == CongestionControl::bbr ? NGTCP2_CC_ALGO_BBR
                                                                           : NGTCP2_CC_ALGO_CUBIC;
-  settings.max_tx_udp_payload_size =
-      std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, kMaxUdpPayloadBytes);
+  // The size of every packet is ours to choose (MtuSearch).
+  ceiling_bytes_ = std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, BurstBuffer::kBytes);
+  mtu_.reset (ceiling_bytes_);
+  settings.max_tx_udp_payload_size = ceiling_bytes_;
+  settings.no_tx_udp_payload_size_shaping = 1;
+  settings.no_pmtud = 1;
   settings.max_window =
       std::min<std::uint64_t> (config_.max_connection_window_bytes, G_MAXINT64 / 4);
   // The streams' windows grow by our own rule (window_growth). ngtcp2 0.12's tuning announces a
@@ -91,11 +86,11 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
   if (config_.client) {
     const ngtcp2_cid dcid = random_cid ();
     code = ngtcp2_conn_client_new (&conn, &dcid, &scid, &dummy_path_, NGTCP2_PROTO_VER_V1,
-                                   &callbacks, &settings, &params, nullptr, this);
+                                   &callbacks, &settings, &params, quic_memory (), this);
   } else {
     params.original_dcid = initial->dcid;
     code = ngtcp2_conn_server_new (&conn, &initial->scid, &scid, &dummy_path_, initial->version,
-                                   &callbacks, &settings, &params, nullptr, this);
+                                   &callbacks, &settings, &params, quic_memory (), this);
   }
   if (code == 0) {
     conn_.reset (conn);
@@ -110,114 +105,6 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
     return false;
   }
   return true;
-}
-
-void
-QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
-  callbacks.client_initial = ngtcp2_crypto_client_initial_cb;
-  callbacks.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb;
-  callbacks.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
-  callbacks.encrypt = ngtcp2_crypto_encrypt_cb;
-  callbacks.decrypt = ngtcp2_crypto_decrypt_cb;
-  callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb;
-  callbacks.recv_retry = ngtcp2_crypto_recv_retry_cb;
-  callbacks.rand = random_bytes;
-  callbacks.update_key = ngtcp2_crypto_update_key_cb;
-  callbacks.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb;
-  callbacks.delete_crypto_cipher_ctx = ngtcp2_crypto_delete_crypto_cipher_ctx_cb;
-  callbacks.get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb;
-  callbacks.version_negotiation = ngtcp2_crypto_version_negotiation_cb;
-  callbacks.get_new_connection_id = [] (ngtcp2_conn *, ngtcp2_cid *cid, std::uint8_t *token,
-                                        size_t size, void *) {
-    std::uint8_t bytes[NGTCP2_MAX_CIDLEN];
-    if (gnutls_rnd (GNUTLS_RND_RANDOM, bytes, size) < 0 ||
-        gnutls_rnd (GNUTLS_RND_RANDOM, token, NGTCP2_STATELESS_RESET_TOKENLEN) < 0) {
-      return static_cast<int> (NGTCP2_ERR_CALLBACK_FAILURE);
-    }
-    ngtcp2_cid_init (cid, bytes, size);
-    return 0;
-  };
-  callbacks.handshake_completed = [] (ngtcp2_conn *conn, void *user_data) {
-    QuicTransport &t = self (user_data);
-    t.ready_ = true;
-    t.handshake_us_ = t.scheduler_.now () - t.started_us_;
-    // Not earlier: ngtcp2 0.12 would send the PING in the middle of the handshake.
-    if (t.config_.keep_alive_us > 0) {
-      ngtcp2_conn_set_keep_alive_timeout (conn, to_ns (t.config_.keep_alive_us));
-    }
-    if (t.talking ()) t.observer_->transport_ready ();
-    return 0;
-  };
-  callbacks.recv_stateless_reset = [] (ngtcp2_conn *, const ngtcp2_pkt_stateless_reset *,
-                                       void *user_data) {
-    self (user_data).stateless_reset_ = true;
-    return 0;
-  };
-  callbacks.stream_open = [] (ngtcp2_conn *, std::int64_t id, void *user_data) {
-    QuicTransport &t = self (user_data);
-    t.streams_.try_emplace (id);
-    if (t.talking ()) t.observer_->transport_stream_opened (id);
-    return 0;
-  };
-  callbacks.recv_stream_data = [] (ngtcp2_conn *conn, std::uint32_t flags, std::int64_t id,
-                                   std::uint64_t, const std::uint8_t *data, size_t size,
-                                   void *user_data, void *) {
-    QuicTransport &t = self (user_data);
-    // The connection's window opens at receipt, the stream's at consume(): a channel that is not
-    // read holds back its own sender and no other. What waits unread is then bounded by the
-    // window of each stream, and a window that is not consumed never grows beyond its first size.
-    ngtcp2_conn_extend_max_offset (conn, size);
-    Stream *stream = t.find (id);
-    if (!stream || stream->stopped) return 0;
-    stream->unconsumed += size;
-    const bool fin = (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0;
-    if (t.talking ()) t.observer_->transport_stream_data (id, {data, size}, fin);
-    return 0;
-  };
-  callbacks.acked_stream_data_offset = [] (ngtcp2_conn *, std::int64_t id, std::uint64_t offset,
-                                           std::uint64_t size, void *user_data, void *) {
-    if (Stream *stream = self (user_data).find (id)) stream->queue.mark_acked (offset + size);
-    return 0;
-  };
-  callbacks.stream_reset = [] (ngtcp2_conn *, std::int64_t id, std::uint64_t, std::uint64_t code,
-                               void *user_data, void *) {
-    QuicTransport &t = self (user_data);
-    // A stream that was reset before anything else of it came is none to the observer.
-    if (t.find (id)) t.events_.push_back ({Event::was_reset, id, code});
-    return 0;
-  };
-  callbacks.stream_close = [] (ngtcp2_conn *conn, std::uint32_t, std::int64_t id, std::uint64_t,
-                               void *user_data, void *) {
-    QuicTransport &t = self (user_data);
-    t.closed_streams_lost_ += ngtcp2_conn_get_stream_loss_count (conn, id);
-    if (const auto it = t.streams_.find (id); it != t.streams_.end ()) {
-      t.graveyard_.push_back (std::move (it->second.queue));
-      t.streams_.erase (it);
-    }
-    if (!ngtcp2_conn_is_local_stream (conn, id)) ngtcp2_conn_extend_max_streams_bidi (conn, 1);
-    t.events_.push_back ({Event::closed, id, 0});
-    return 0;
-  };
-  callbacks.extend_max_local_streams_bidi = [] (ngtcp2_conn *, std::uint64_t, void *user_data) {
-    self (user_data).events_.push_back ({Event::streams_available, 0, 0});
-    return 0;
-  };
-  callbacks.recv_datagram = [] (ngtcp2_conn *, std::uint32_t, const std::uint8_t *data, size_t size,
-                                void *user_data) {
-    QuicTransport &t = self (user_data);
-    if (t.talking ()) t.observer_->transport_datagram ({data, size});
-    return 0;
-  };
-  callbacks.ack_datagram = [] (ngtcp2_conn *, std::uint64_t tag, void *user_data) {
-    self (user_data).events_.push_back ({Event::acked, 0, tag});
-    return 0;
-  };
-  callbacks.lost_datagram = [] (ngtcp2_conn *, std::uint64_t tag, void *user_data) {
-    QuicTransport &t = self (user_data);
-    ++t.datagrams_lost_;
-    t.events_.push_back ({Event::lost, 0, tag});
-    return 0;
-  };
 }
 
 void
@@ -249,6 +136,11 @@ QuicTransport::receive (ByteView datagram) {
                                  now_ns ());
   }
   graveyard_.clear ();
+  if (tls_done_ && tls_ && code == 0) {
+    // The keys are ngtcp2's, and the next ones come of them (RFC 9001 section 6).
+    ngtcp2_conn_set_tls_native_handle (conn_.get (), nullptr);
+    tls_.reset ();
+  }
   if (close_pending_) {
     send_close (close_error_);
   } else if (code == NGTCP2_ERR_DRAINING) {
@@ -268,6 +160,7 @@ QuicTransport::receive (ByteView datagram) {
 void
 QuicTransport::on_timer () {
   kicked_ = false;
+  clock_left_ = 0;
   const TimeUs now = scheduler_.now ();
   if (!ended_ && conn_ && ngtcp2_conn_get_expiry (conn_.get ()) <= to_ns (now)) {
     int code = 0;
@@ -294,7 +187,7 @@ QuicTransport::wake () {
 }
 
 Result<StreamId>
-QuicTransport::open_stream () {
+QuicTransport::open_stream (const Flow &flow) {
   if (ended_) return Error{P2P_ERROR_CLOSED, "The connection to the peer is closed."};
   if (!ready_) {
     return Error{P2P_ERROR_NOT_CONNECTED, "The connection to the peer is not up yet."};
@@ -309,7 +202,7 @@ QuicTransport::open_stream () {
     return Error{P2P_ERROR_FAILED,
                  std::string ("A stream cannot be opened: ") + ngtcp2_strerror (code) + "."};
   }
-  streams_.try_emplace (id);
+  streams_.try_emplace (id).first->second.flow = flow;
   return id;
 }
 
@@ -317,7 +210,7 @@ void
 QuicTransport::schedule (StreamId id, Stream &stream) {
   if (!stream.scheduled && stream.has_work ()) {
     stream.scheduled = true;
-    turns_.push_back (id);
+    turns_.add_stream (stream.flow, id);
   }
   wake ();
 }
@@ -391,22 +284,21 @@ QuicTransport::apply (const GiveUp &request) {
 }
 
 bool
-QuicTransport::send_datagram (ByteView head, ByteView body, std::uint64_t tag) {
+QuicTransport::send_datagram (const Flow &flow, ByteView head, ByteView body, std::uint64_t tag) {
   const std::size_t size = head.size + body.size;
-  if (ended_ || !ready_ || size > max_datagram_payload_bytes () ||
-      datagrams_.size () >= kMaxDatagramsQueued ||
-      datagram_bytes_ + size > kMaxDatagramBytesQueued) {
-    ++counters_.datagrams_dropped;
-    return false;
+  bool queued = false;
+  if (!ended_ && ready_ && size <= max_datagram_payload_bytes ()) {
+    QueuedDatagram datagram{{}, tag};
+    datagram.bytes.reserve (size);
+    datagram.bytes.insert (datagram.bytes.end (), head.begin (), head.end ());
+    datagram.bytes.insert (datagram.bytes.end (), body.begin (), body.end ());
+    queued = turns_.add_datagram (flow, std::move (datagram));
   }
-  Datagram datagram{{}, tag};
-  datagram.bytes.reserve (size);
-  datagram.bytes.insert (datagram.bytes.end (), head.begin (), head.end ());
-  datagram.bytes.insert (datagram.bytes.end (), body.begin (), body.end ());
-  datagrams_.push_back (std::move (datagram));
-  datagram_bytes_ += size;
-  wake ();
-  return true;
+  if (queued)
+    wake ();
+  else
+    ++counters_.datagrams_dropped;
+  return queued;
 }
 
 void
@@ -448,9 +340,8 @@ QuicTransport::stats () const {
   }
   stats.congestion_window_bytes = stat.cwnd;
   stats.bytes_in_flight = stat.bytes_in_flight;
-  stats.packet_bytes =
-      std::min (packet_limit (), ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()));
-  if (ready_) stats.cipher = tls_->cipher ();
+  stats.packet_bytes = packet_limit ();
+  stats.cipher = cipher_;
   return stats;
 }
 
@@ -463,7 +354,8 @@ QuicTransport::library_error (int code) {
   if (code == NGTCP2_ERR_CRYPTO) {
     const std::uint8_t alert = ngtcp2_conn_get_tls_alert (conn_.get ());
     ngtcp2_connection_close_error_set_transport_error_tls_alert (&close_error, alert, nullptr, 0);
-    error = error_of_own_alert (alert, tls_->refused_fingerprint (), config_.peer_fingerprint);
+    error = error_of_own_alert (alert, tls_ ? tls_->refused_fingerprint () : "",
+                                config_.peer_fingerprint);
   } else {
     ngtcp2_connection_close_error_set_transport_error_liberr (&close_error, code, nullptr, 0);
     error = {
@@ -503,6 +395,7 @@ QuicTransport::send_close (const ngtcp2_connection_close_error &error) {
   packet.resize (static_cast<std::size_t> (n));
   close_packet_ = std::move (packet);
   outbox_.clear ();
+  buffer_.give_back ();
   ++counters_.packets_sent;
   counters_.bytes_sent += close_packet_.size ();
   (void)path_.send (close_packet_, close_packet_.size ());

@@ -11,6 +11,16 @@ constexpr char kPriority[] =
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"
     "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_MODE";
 
+// One for all sessions: parsing it anew for each takes time, and 6 KiB that stay.
+gnutls_priority_t
+priority () {
+  static const gnutls_priority_t shared = [] {
+    gnutls_priority_t made = nullptr;
+    return gnutls_priority_init (&made, kPriority, nullptr) < 0 ? nullptr : made;
+  }();
+  return shared;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TlsSession>>
@@ -26,7 +36,7 @@ TlsSession::create (bool client, std::shared_ptr<Identity> identity, const std::
   gnutls_session_t session = nullptr;
   int code = gnutls_init (&session, flags);
   tls->session_.reset (session);
-  if (code >= 0) code = gnutls_priority_set_direct (session, kPriority, nullptr);
+  if (code >= 0) code = gnutls_priority_set (session, priority ());
 
   gnutls_certificate_credentials_t credentials = nullptr;
   if (const auto *own = dynamic_cast<X509Identity *> (tls->identity_.get ())) {

@@ -201,6 +201,36 @@ TEST (Connection, RefusalCarriesItsReason) {
   EXPECT_TRUE (peers.close ());
 }
 
+TEST (Connection, StatsNameTheDataPathThatWasAskedFor) {
+  if (g_getenv ("P2P_FAST_UDP")) GTEST_SKIP () << "the environment says what is used";
+  const struct {
+    guint flag;
+    const char *word;
+  } words[] = {{P2P_DATA_PATH_STEERING, "own socket"},
+               {P2P_DATA_PATH_SEGMENTATION, "segmentation"},
+               {P2P_DATA_PATH_COALESCING, "coalescing"}};
+  for (guint asked = 0; asked < 8; ++asked) {
+    Peers peers;
+    for (P2pAgent *agent : {peers.alice.get (), peers.bob.get ()}) {
+      p2p_agent_add_local_address (agent, "127.0.0.1");
+      g_object_set (agent, "data-path", asked, "ice-tcp", FALSE, nullptr);
+      guint kept = 99;
+      g_object_get (agent, "data-path", &kept, nullptr);
+      EXPECT_EQ (kept, asked);
+    }
+    ASSERT_TRUE (peers.connect ()) << asked;
+    const std::string engine =
+        string_of (p2p_connection_get_stats (peers.at_alice.get ()), "path-engine");
+    EXPECT_EQ (engine == "libnice", asked == 0) << engine;
+    // The kernel may have refused what was asked for, but nothing else is used.
+    for (const auto &[flag, word] : words)
+      if ((asked & flag) == 0) {
+        EXPECT_EQ (engine.find (word), std::string::npos) << engine;
+      }
+    EXPECT_TRUE (peers.close ());
+  }
+}
+
 TEST (Connection, WaitForAnAbsentPeerEndsByItsCancellable) {
   Peers peers (p2p_memory_network_new (1));
   peers.at_alice.reset (p2p_agent_open_connection (peers.alice.get (), "bob", nullptr, nullptr));

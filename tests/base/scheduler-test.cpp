@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "base/loop_thread.hpp"
 
@@ -67,4 +68,96 @@ TEST (LoopScheduler, TimerRunsOnItsThreadAndMayDestroyItself) {
   });
   g_main_loop_run (wait.get ());
   EXPECT_TRUE (on_loop);
+}
+
+namespace {
+
+// Its own context, iterated by the test.
+struct LoopTimers : testing::Test {
+  void turn () { g_main_context_iteration (context.get (), FALSE); }
+  std::unique_ptr<Scheduler::Timer> make (char name) {
+    return scheduler.make_timer ([this, name] { order += name; });
+  }
+  const Ref<GMainContext> context = Ref<GMainContext>::adopt (g_main_context_new ());
+  LoopScheduler scheduler{context.get ()};
+  std::string order;
+};
+
+}  // namespace
+
+TEST_F (LoopTimers, DueOnesRunInOrderOfTimeThenOfArming) {
+  const TimeUs past = scheduler.now () - kSecond;
+  auto late = make ('c'), first = make ('a'), second = make ('b'), future = make ('x');
+  late->arm (past + 20);
+  first->arm (past + 10);
+  second->arm (past + 10);
+  future->arm (scheduler.now () + 3600 * kSecond);
+  turn ();
+  EXPECT_EQ (order, "abc");
+}
+
+TEST_F (LoopTimers, MovedDeadlinesCountAsMoved) {
+  const TimeUs past = scheduler.now () - kSecond;
+  auto back = make ('b'), forth = make ('f'), off = make ('o'), away = make ('a');
+  back->arm (past);
+  back->arm (past + 3600 * kSecond);
+  forth->arm (past + 3600 * kSecond);
+  forth->arm (past);
+  off->arm (past);
+  off->disarm ();
+  away->arm (past);
+  away.reset ();
+  turn ();
+  EXPECT_EQ (order, "f");
+  back->arm (past);
+  turn ();
+  EXPECT_EQ (order, "fb");
+}
+
+TEST_F (LoopTimers, WhatIsArmedByATimerWaitsForTheNextTurn) {
+  std::unique_ptr<Scheduler::Timer> again, other;
+  again = scheduler.make_timer ([&] {
+    order += 'r';
+    again->arm (0);
+  });
+  other = make ('o');
+  again->arm (1);
+  other->arm (2);
+  turn ();
+  EXPECT_EQ (order, "ro");
+  other->arm (2);
+  turn ();
+  EXPECT_EQ (order, "roro");
+}
+
+TEST_F (LoopTimers, OneMayDestroyAnotherThatIsDue) {
+  std::unique_ptr<Scheduler::Timer> first, second = make ('s');
+  first = scheduler.make_timer ([&] {
+    order += 'f';
+    second.reset ();
+  });
+  first->arm (1);
+  second->arm (1);
+  turn ();
+  turn ();
+  EXPECT_EQ (order, "f");
+}
+
+TEST_F (LoopTimers, HoldsOrderAmongManyThatAreMovedAndDestroyed) {
+  std::vector<std::unique_ptr<Scheduler::Timer>> timers;
+  std::vector<int> ran;
+  std::vector<TimeUs> due (500);
+  const TimeUs past = scheduler.now () - kSecond;
+  for (int i = 0; i < 500; ++i)
+    timers.push_back (scheduler.make_timer ([&ran, i] { ran.push_back (i); }));
+  for (int round = 0; round < 3; ++round)
+    for (std::size_t i = 0; i < 500; ++i) {
+      due[i] = past + static_cast<TimeUs> (i * 7919 * static_cast<std::size_t> (round + 1) % 1009);
+      timers[i]->arm (due[i]);
+    }
+  for (std::size_t i = 0; i < 500; i += 3) timers[i].reset ();
+  turn ();
+  EXPECT_EQ (ran.size (), 333u);
+  for (std::size_t i = 1; i < ran.size (); ++i)
+    EXPECT_LE (due[static_cast<std::size_t> (ran[i - 1])], due[static_cast<std::size_t> (ran[i])]);
 }

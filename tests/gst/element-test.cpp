@@ -46,6 +46,7 @@ TEST_P (Element, HasEveryPropertyWithABlurb) {
                                     "turn-server",
                                     "stats",
                                     "ice-transport-policy",
+                                    "data-path",
                                     "connection-state",
                                     "peer-fingerprint",
                                     "max-queue-bytes"};

@@ -245,7 +245,7 @@ TEST_P (FastUdpTest, GoesOnWithoutSegmentationWhereItIsRefused) {
 TEST_P (FastUdpTest, ADatagramTooLongForTheWayIsLostAndNothingElse) {
   refusals = {EMSGSIZE, EMSGSIZE};
   const std::string train = train_of (10, 1000);
-  EXPECT_EQ (a->send (ByteView (std::string_view (train)), 1000), Path::Sent::failed);
+  EXPECT_EQ (a->send (ByteView (std::string_view (train)), 1000), Path::Sent::too_long);
   refusals.clear ();
   EXPECT_EQ (a->abilities ().segmented, GetParam ().abilities.segmented);
   EXPECT_EQ (a->send (ByteView (std::string_view (train)), 1000), Path::Sent::all);
@@ -269,16 +269,31 @@ TEST_P (FastUdpTest, MayBeEndedFromInsideOfItsOwnCallback) {
       [&] { return GetParam ().abilities.steered ? !ender.lane : with_nice.size () == 10; }));
 }
 
-TEST (FastUdpFromEnvironment, EachAbilityCanBeForcedOff) {
-  bool enabled = true;
+TEST_P (FastUdpTest, AFullQueueBelowTheSocketIsTriedAgainEverMoreRarely) {
+  const std::string datagram (100, '\x90');
+  // The socket says all the time that it is writable: whoever believes it never sleeps.
+  int turns = 0;
+  for (int tries = 1; tries <= 4; ++tries) {
+    refusals = {ENOBUFS};
+    EXPECT_EQ (a->send (ByteView (std::string_view (datagram)), 100), Path::Sent::would_block);
+    while (at_a.writable < tries) turns += g_main_context_iteration (context.get (), TRUE);
+  }
+  EXPECT_EQ (turns, 4);
+  refusals.clear ();
+  EXPECT_EQ (a->send (ByteView (std::string_view (datagram)), 100), Path::Sent::all);
+}
+
+TEST (FastUdpWishTest, TheEnvironmentOverridesWhatIsConfigured) {
+  g_unsetenv ("P2P_FAST_UDP");
+  EXPECT_FALSE (fast_udp_wish ({}));
+  EXPECT_TRUE (fast_udp_wish (FastUdpAbilities ()));
   g_setenv ("P2P_FAST_UDP", "no-segmentation,no-coalescing", TRUE);
-  const FastUdpAbilities some = fast_udp_abilities_from_environment (&enabled);
-  EXPECT_TRUE (enabled);
-  EXPECT_TRUE (some.steered);
-  EXPECT_FALSE (some.segmented);
-  EXPECT_FALSE (some.coalesced);
+  const FastUdpWish some = fast_udp_wish ({});
+  ASSERT_TRUE (some);
+  EXPECT_TRUE (some->steered);
+  EXPECT_FALSE (some->segmented);
+  EXPECT_FALSE (some->coalesced);
   g_setenv ("P2P_FAST_UDP", "off", TRUE);
-  (void)fast_udp_abilities_from_environment (&enabled);
-  EXPECT_FALSE (enabled);
+  EXPECT_FALSE (fast_udp_wish (FastUdpAbilities ()));
   g_unsetenv ("P2P_FAST_UDP");
 }

@@ -1,6 +1,8 @@
 // Two ends find each other over loopback in every way that the network may force on them.
 #include <gio/gio.h>
 
+#include <sys/socket.h>
+
 #include <algorithm>
 
 #include "ice_fixture.hpp"
@@ -17,6 +19,23 @@ void
 expect_only_forward (const IceEnd &end) {
   EXPECT_TRUE (std::is_sorted (end.states.begin (), end.states.end ()));
   EXPECT_EQ (std::adjacent_find (end.states.begin (), end.states.end ()), end.states.end ());
+}
+
+// Of this process.
+unsigned
+connected_tcp_sockets () {
+  unsigned count = 0;
+  for (int fd = 0; fd < 1024; ++fd) {
+    int type = 0;
+    socklen_t size = sizeof type;
+    sockaddr_storage peer{};
+    socklen_t peer_size = sizeof peer;
+    if (getsockopt (fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM &&
+        getpeername (fd, reinterpret_cast<sockaddr *> (&peer), &peer_size) == 0 &&
+        (peer.ss_family == AF_INET || peer.ss_family == AF_INET6))
+      ++count;
+  }
+  return count;
 }
 
 void
@@ -47,7 +66,7 @@ TEST (IceConnect, CarriesDatagramsBothWaysOverIpv4) {
       EXPECT_EQ (end->gathering_done, 1U);
       EXPECT_TRUE (end->transport->gathering_done ());
       EXPECT_EQ (end->transport->local_candidates (), end->candidates);
-      EXPECT_EQ (end->transport->path ().max_datagram_bytes (), 1452U);
+      EXPECT_EQ (end->transport->path ().max_datagram_bytes (), 65507U);
       EXPECT_EQ (end->transport->path ().info ().kind, "ice");
       EXPECT_EQ (end->transport->path ().info ().local, end->pairs.back ().local);
       EXPECT_FALSE (end->called_back_inside);
@@ -67,7 +86,7 @@ TEST (IceConnect, WorksOverIpv6) {
   ASSERT_TRUE (couple.exchange ("six"));
   on_core ([&] {
     expect_pair (couple.a, "[::1]:", false);
-    EXPECT_EQ (couple.a.transport->path ().max_datagram_bytes (), 1232U);
+    EXPECT_EQ (couple.a.transport->path ().max_datagram_bytes (), 65536U - 48U);
   });
 }
 
@@ -81,6 +100,35 @@ TEST (IceConnect, WorksOverTcpAlone) {
     expect_pair (couple.a, "127.0.0.1:", true);
     EXPECT_EQ (couple.a.transport->path ().max_datagram_bytes (), kMinDatagramBytes);
   });
+}
+
+TEST (IceConnect, FallsBackToTcpWhereUdpIsSilent) {
+  IceCouple couple;
+  couple.a.let_through = couple.b.let_through = is_tcp;
+  ASSERT_TRUE (couple.connect (loopback_config (true), loopback_config (false)));
+  on_core ([&] {
+    // Of RFC 5737: nobody answers there.
+    for (IceEnd *end : {&couple.a, &couple.b})
+      EXPECT_FALSE (end->transport->add_remote_candidate (
+          "candidate:9 1 UDP 2130706431 192.0.2.77 4711 typ host"));
+  });
+  ASSERT_TRUE (couple.wait_usable ());
+  ASSERT_TRUE (couple.exchange ("over TCP at last"));
+  on_core ([&] { expect_pair (couple.a, "127.0.0.1:", true); });
+}
+
+TEST (IceConnect, OpensNoTcpConnectionWhereUdpWorks) {
+  IceCouple couple;
+  ASSERT_TRUE (couple.connect (loopback_config (true), loopback_config (false)));
+  ASSERT_TRUE (couple.wait_usable ());
+  ASSERT_TRUE (wait_until ([&] {
+    return couple.a.states.back () == IceState::ready && couple.b.states.back () == IceState::ready;
+  }));
+  on_core ([&] {
+    ASSERT_TRUE (std::any_of (couple.a.candidates.begin (), couple.a.candidates.end (), is_tcp));
+    expect_pair (couple.a, "127.0.0.1:", false);
+  });
+  EXPECT_EQ (connected_tcp_sockets (), 0U);
 }
 
 TEST (IceConnect, MakesNoTcpCandidatesWhenSwitchedOff) {
