@@ -27,6 +27,9 @@ class Endpoint {
   // False for libraries in which one side has to answer to the other's offer.
   virtual bool symmetric () const { return true; }
 
+  // Whether send() may be called once accept() was, before the connection is up.
+  virtual bool takes_early () const { return false; }
+
   // Sends a message of message_bytes; when false, the next has to wait for on_writable.
   virtual bool send () = 0;
 

@@ -50,6 +50,8 @@ class P2pEndpoint : public Endpoint {
     on_state (connection_, nullptr, this);
   }
 
+  bool takes_early () const override { return true; }
+
   bool send () override {
     GError *error = nullptr;
     if (p2p_channel_try_send_message (channel_, message_, &error)) return true;

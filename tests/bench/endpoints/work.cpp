@@ -60,7 +60,6 @@ class Sender {
     endpoint_.on_writable = [this] { feed (); };
   }
 
- private:
   void feed () {
     // A library may call back from within send().
     const std::lock_guard<std::recursive_mutex> guard (mutex_);
@@ -78,6 +77,7 @@ class Sender {
     feeding_ = false;
   }
 
+ private:
   static gboolean on_time (gpointer sender) {
     static_cast<Sender *> (sender)->feed ();
     return G_SOURCE_REMOVE;
@@ -209,6 +209,7 @@ run (const Options &options) {
     Sender sender (*endpoint, options.endpoint.message_bytes, options.mbit);
     endpoint->on_message = [] (std::size_t) {};
     join (*endpoint, exchange, options.endpoint.offering);
+    if (endpoint->takes_early ()) sender.feed ();
     iterate_until_ended ();
   } else if (options.work == "receive") {
     Meter meter (options.seconds);
