@@ -233,3 +233,39 @@ p2p_channel_options_get_max_queue_bytes (const P2pChannelOptions *options) {
   g_return_val_if_fail (options, 0);
   return options->content.max_buffered_bytes;
 }
+
+/**
+ * p2p_channel_options_set_priority:
+ * @options: options
+ * @priority: the weight of the channel, 1 to 65535; 256 by default
+ *
+ * Channels of one connection share what may leave by weight, whatever their messages look like: a
+ * channel of 512 gets twice what one of 256 gets while both have something to send, and none gets
+ * nothing. The numbers are those of WebRTC (RFC 8832 section 5.1): 128 is below normal, 256 normal,
+ * 512 high, 1024 extra high. The far end's direction of the channel has the same weight, unless it
+ * opened the channel with options of its own. 0 and what is above 65535 is refused when the channel
+ * is opened.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_options_set_priority (P2pChannelOptions *options, guint priority) {
+  g_return_if_fail (options);
+  options->content.priority = priority;
+}
+
+/**
+ * p2p_channel_options_get_priority:
+ * @options: options
+ *
+ * The weight of the channel among those of its connection.
+ *
+ * Returns: a number, 256 by default
+ *
+ * Since: 1.0
+ */
+guint
+p2p_channel_options_get_priority (const P2pChannelOptions *options) {
+  g_return_val_if_fail (options, p2p::kNormalPriority);
+  return options->content.priority;
+}

@@ -114,6 +114,7 @@ ElementCore::to_uri () const {
   if (s.ordered != defaults.ordered) add ("ordered", text_of (s.ordered));
   if (s.max_packet_lifetime_ms != defaults.max_packet_lifetime_ms)
     add ("max-packet-lifetime", std::to_string (s.max_packet_lifetime_ms));
+  if (s.priority != defaults.priority) add ("priority", std::to_string (s.priority));
   if (s.drain_timeout_ms != defaults.drain_timeout_ms)
     add ("drain-timeout", std::to_string (s.drain_timeout_ms));
   return uri;

@@ -29,6 +29,7 @@ enum Property : guint {
   PROP_RELIABLE,
   PROP_ORDERED,
   PROP_MAX_PACKET_LIFETIME,
+  PROP_PRIORITY,
   PROP_DRAIN_TIMEOUT,
 };
 
@@ -172,6 +173,12 @@ install_sink (GObjectClass *klass) {
                          "For how long an unsent or lost buffer is worth sending, in ms; -1 for as "
                          "long as it takes. Anything else makes the channel unreliable",
                          -1, G_MAXINT, -1, kSettable));
+  add (PROP_PRIORITY,
+       g_param_spec_uint ("priority", "Priority",
+                          "The share of this channel among those of its connection when there is "
+                          "more to send than may leave: 128 is below normal, 256 normal, 512 high, "
+                          "1024 extra high (RFC 8832)",
+                          1, kMaxPriority, kNormalPriority, kSettable));
   add (PROP_DRAIN_TIMEOUT,
        g_param_spec_uint ("drain-timeout", "Drain timeout",
                           "For how long the peer may take nothing of what is left at the end of "
@@ -268,6 +275,9 @@ ElementCore::set_property (guint id, const GValue *value, GParamSpec *pspec) {
     case PROP_MAX_PACKET_LIFETIME:
       s.max_packet_lifetime_ms = g_value_get_int (value);
       break;
+    case PROP_PRIORITY:
+      s.priority = g_value_get_uint (value);
+      break;
     case PROP_DRAIN_TIMEOUT:
       s.drain_timeout_ms = g_value_get_uint (value);
       break;
@@ -342,6 +352,9 @@ ElementCore::get_property (guint id, GValue *value, GParamSpec *pspec) {
       break;
     case PROP_MAX_PACKET_LIFETIME:
       g_value_set_int (value, s.max_packet_lifetime_ms);
+      break;
+    case PROP_PRIORITY:
+      g_value_set_uint (value, s.priority);
       break;
     case PROP_DRAIN_TIMEOUT:
       g_value_set_uint (value, s.drain_timeout_ms);

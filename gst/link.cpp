@@ -44,6 +44,7 @@ make_options (const ElementSettings &settings) {
   else if (!settings.reliable)
     p2p_channel_options_set_max_retransmits (options.get (), 0);
   p2p_channel_options_set_max_queue_bytes (options.get (), settings.max_queue_bytes);
+  p2p_channel_options_set_priority (options.get (), settings.priority);
   return options;
 }
 

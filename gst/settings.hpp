@@ -17,6 +17,7 @@ constexpr std::uint64_t kDefaultQueueBytes = 16 * 1024 * 1024;
 constexpr auto kWholeDataPath = static_cast<P2pDataPath> (
     P2P_DATA_PATH_STEERING | P2P_DATA_PATH_SEGMENTATION | P2P_DATA_PATH_COALESCING);
 constexpr guint kDefaultDrainTimeoutMs = 10000;
+constexpr guint kNormalPriority = 256, kMaxPriority = 65535;  // of a channel, as in the library
 
 struct ElementSettings {
   std::string id;    // empty: a random one
@@ -33,6 +34,7 @@ struct ElementSettings {
   // p2psink only.
   bool wait_for_connection = true, reliable = true, ordered = true;
   int max_packet_lifetime_ms = -1;
+  guint priority = kNormalPriority;
   guint drain_timeout_ms = kDefaultDrainTimeoutMs;
 
   // A buffer arrives exactly once and in its place.

@@ -4,6 +4,9 @@ namespace p2p {
 
 namespace {
 
+constexpr std::uint64_t kTakenBytesPerTurn = 256 * 1024;  // well below what throttles a receiver
+constexpr TimeUs kTakenTimePerTurn = 5 * kMillisecond;
+
 // Wakes the waiters of a port when the cancellable is cancelled. Made and destroyed unlocked:
 // connecting may call back at once, and disconnecting waits for a running callback.
 class CancelWatch {
@@ -56,8 +59,9 @@ ChannelPort::ChannelPort (std::string name, const ChannelOptions &options,
     : name_ (std::move (name)), options_ (options), max_message_bytes_ (max_message_bytes) {}
 
 void
-ChannelPort::notify (Lock lock) {
-  changed_.notify_all ();
+ChannelPort::notify (std::condition_variable *changed, Lock lock) {
+  if (changed != &outgoing_changed_) incoming_changed_.notify_all ();
+  if (changed != &incoming_changed_) outgoing_changed_.notify_all ();
   const auto activity = activity_;
   lock.unlock ();
   if (activity) activity ();
@@ -66,6 +70,14 @@ ChannelPort::notify (Lock lock) {
 void
 ChannelPort::ask_for_turn (Lock lock) {
   if (turn_asked_ || !turn_) return;
+  // Of what was taken the core is told when there is nothing more to take, much to tell, or some
+  // time has gone by.
+  const TimeUs now_us = g_get_monotonic_time ();
+  const bool taken_due =
+      !taken_.empty () && (incoming_.empty () || taken_bytes_ >= kTakenBytesPerTurn ||
+                           now_us - turn_asked_us_ >= kTakenTimePerTurn);
+  if (outgoing_.empty () && !end_asked_ && !close_asked_ && !taken_due) return;
+  turn_asked_us_ = now_us;
   turn_asked_ = true;
   const auto turn = turn_;
   lock.unlock ();
@@ -74,9 +86,10 @@ ChannelPort::ask_for_turn (Lock lock) {
 
 template <class Attempt>
 auto
-ChannelPort::retry (GCancellable *cancellable, bool *cancelled, Attempt attempt) {
+ChannelPort::retry (std::condition_variable &changed, GCancellable *cancellable, bool *cancelled,
+                    Attempt attempt) {
   *cancelled = false;
-  const CancelWatch watch (cancellable, mutex_, changed_);
+  const CancelWatch watch (cancellable, mutex_, changed);
   Lock lock (mutex_);
   for (;;) {
     if (g_cancellable_is_cancelled (cancellable)) *cancelled = true;
@@ -87,7 +100,7 @@ ChannelPort::retry (GCancellable *cancellable, bool *cancelled, Attempt attempt)
       return answer;
     }
     if (*cancelled) return answer;
-    changed_.wait (lock);
+    changed.wait (lock);
   }
 }
 
@@ -122,7 +135,7 @@ ChannelPort::try_send (const Message &message) {
 
 Status
 ChannelPort::send (const Message &message, GCancellable *cancellable, bool *cancelled) {
-  return retry (cancellable, cancelled, [&] { return send_locked (message); });
+  return retry (outgoing_changed_, cancellable, cancelled, [&] { return send_locked (message); });
 }
 
 Result<Message>
@@ -131,6 +144,7 @@ ChannelPort::receive_locked () {
     Message message = std::move (incoming_.front ());
     incoming_.pop_front ();
     incoming_bytes_ -= message_cost (message);
+    taken_bytes_ += message_cost (message);
     taken_.push_back (message);
     return message;
   }
@@ -145,13 +159,13 @@ Result<Message>
 ChannelPort::try_receive () {
   Lock lock (mutex_);
   Result<Message> message = receive_locked ();
-  if (message) ask_for_turn (std::move (lock));
+  ask_for_turn (std::move (lock));
   return message;
 }
 
 Result<Message>
 ChannelPort::receive (GCancellable *cancellable, bool *cancelled) {
-  return retry (cancellable, cancelled, [&] { return receive_locked (); });
+  return retry (incoming_changed_, cancellable, cancelled, [&] { return receive_locked (); });
 }
 
 Status
@@ -170,7 +184,7 @@ ChannelPort::try_flush () {
 
 Status
 ChannelPort::flush (GCancellable *cancellable, bool *cancelled) {
-  return retry (cancellable, cancelled, [&] { return flush_locked (); });
+  return retry (outgoing_changed_, cancellable, cancelled, [&] { return flush_locked (); });
 }
 
 void
@@ -190,7 +204,8 @@ ChannelPort::close () {
   outgoing_bytes_ = 0;
   incoming_.clear ();
   incoming_bytes_ = 0;
-  changed_.notify_all ();
+  incoming_changed_.notify_all ();
+  outgoing_changed_.notify_all ();
   const auto activity = activity_;
   ask_for_turn (std::move (lock));
   if (activity) activity ();

@@ -51,22 +51,23 @@ class ChannelPort {
   using Lock = std::unique_lock<std::mutex>;
 
   template <class Attempt>
-  auto retry (GCancellable *cancellable, bool *cancelled, Attempt attempt);
+  auto retry (std::condition_variable &changed, GCancellable *cancellable, bool *cancelled,
+              Attempt attempt);
   Status send_locked (const Message &message);
   Result<Message> receive_locked ();
   Status flush_locked () const;
-  // Both take the lock and give it back open: what they call must not run under it.
-  void notify (Lock lock);
+  // These take the lock and give it back open: what they call must not run under it.
+  void notify (std::condition_variable *changed, Lock lock);  // null: everybody
   void ask_for_turn (Lock lock);
 
   const std::string name_;
   const ChannelOptions options_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable incoming_changed_, outgoing_changed_;
   // All below is guarded by mutex_.
   std::deque<Message> outgoing_, incoming_;
   std::deque<Message> taken_;  // by the application, to be confirmed by the core
-  std::uint64_t outgoing_bytes_ = 0, incoming_bytes_ = 0;
+  std::uint64_t outgoing_bytes_ = 0, incoming_bytes_ = 0, taken_bytes_ = 0;
   std::uint64_t buffered_bytes_ = 0;  // what the session holds for us
   std::uint64_t max_message_bytes_;
   bool end_asked_ = false, close_asked_ = false, ended_by_peer_ = false;
@@ -76,6 +77,7 @@ class ChannelPort {
   std::function<void ()> activity_;
   std::function<void ()> turn_;  // posts the core's turn
   bool turn_asked_ = false;
+  TimeUs turn_asked_us_ = 0;
 };
 
 }  // namespace p2p

@@ -4,7 +4,17 @@
 
 namespace p2p {
 
-ChannelPump::ChannelPump (std::shared_ptr<ChannelPort> port) : port_ (std::move (port)) {}
+namespace {
+
+constexpr std::uint64_t kRoomPart = 4;  // of the buffer is free before a waiting sender is woken
+
+}  // namespace
+
+ChannelPump::ChannelPump (std::shared_ptr<ChannelPort> port)
+    : port_ (std::move (port)), turn_end_ (core_loop ().scheduler ().make_timer ([this] {
+        readers_woken_ = false;
+        if (std::exchange (readers_wait_, false)) wake_readers ();
+      })) {}
 
 ChannelPump::~ChannelPump () {
   const std::lock_guard lock (port_->mutex_);
@@ -43,6 +53,7 @@ ChannelPump::confirm_taken () {
   {
     const std::lock_guard lock (port_->mutex_);
     taken.swap (port_->taken_);
+    port_->taken_bytes_ = 0;
   }
   for (const Message &message : taken)
     if (channel_) channel_->consumed (message);
@@ -69,9 +80,11 @@ ChannelPump::send_outgoing () {
     const std::uint64_t buffered = channel_->stats ().buffered_bytes;
     const std::lock_guard lock (port_->mutex_);
     if (port_->outgoing_.empty ()) continue;  // the port was closed meanwhile
+    const std::uint64_t waiting = port_->outgoing_bytes_ + port_->buffered_bytes_;
     port_->outgoing_.pop_front ();
     port_->outgoing_bytes_ -= message_cost (message);
     port_->buffered_bytes_ = buffered;
+    room_made_ |= port_->outgoing_bytes_ + buffered < waiting;
     port_->flushed_ = false;
   }
 }
@@ -123,9 +136,17 @@ ChannelPump::publish () {
   const bool flushed = channel_->flushed ();
   ChannelPort::Lock lock (port_->mutex_);
   port_->stats_ = stats;
+  room_made_ |= stats.buffered_bytes < port_->buffered_bytes_;
   port_->buffered_bytes_ = stats.buffered_bytes;
-  port_->flushed_ = flushed && (end_sent_ || !port_->end_asked_);
-  port_->notify (std::move (lock));
+  const bool was_flushed =
+      std::exchange (port_->flushed_, flushed && (end_sent_ || !port_->end_asked_));
+  // Whoever waits for room is woken for a good part of it at once, and not for every message.
+  const std::uint64_t waiting = port_->outgoing_bytes_ + stats.buffered_bytes;
+  const std::uint64_t most = port_->options_.max_buffered_bytes;
+  const bool room = room_made_ && waiting <= most - most / kRoomPart;
+  if (!room && (was_flushed || !port_->flushed_)) return;
+  room_made_ = false;
+  port_->notify (&port_->outgoing_changed_, std::move (lock));
 }
 
 void
@@ -135,14 +156,25 @@ ChannelPump::received (Message message) {
   port_->incoming_bytes_ += message_cost (message);
   port_->incoming_.push_back (std::move (message));
   if (channel_) port_->stats_ = channel_->stats ();
-  port_->notify (std::move (lock));
+  lock.unlock ();
+  if (std::exchange (readers_woken_, true)) {
+    readers_wait_ = true;
+    return;
+  }
+  turn_end_->arm (core_loop ().scheduler ().now ());
+  wake_readers ();
+}
+
+void
+ChannelPump::wake_readers () {
+  port_->notify (&port_->incoming_changed_, ChannelPort::Lock (port_->mutex_));
 }
 
 void
 ChannelPump::ended_by_peer () {
   ChannelPort::Lock lock (port_->mutex_);
   port_->ended_by_peer_ = true;
-  port_->notify (std::move (lock));
+  port_->notify (nullptr, std::move (lock));
 }
 
 void
@@ -154,7 +186,7 @@ ChannelPump::closed (const Status &reason) {
     port_->closed_ =
         reason ? *reason
                : Error{P2P_ERROR_CLOSED, "The channel \"" + port_->name_ + "\" is closed."};
-  port_->notify (std::move (lock));
+  port_->notify (nullptr, std::move (lock));
 }
 
 }  // namespace p2p

@@ -32,11 +32,17 @@ class ChannelPump : public std::enable_shared_from_this<ChannelPump> {
   void confirm_taken ();
   void send_outgoing ();
   void publish ();
+  void wake_readers ();
 
   std::shared_ptr<ChannelPort> port_;
   Channel *channel_ = nullptr;
   bool end_sent_ = false;
+  bool room_made_ = false;  // since senders were last woken
   bool in_turn_ = false, turn_again_ = false;
+  // Readers are woken by the first message of a turn of the loop, and once more at its end: a train
+  // of datagrams holds many, and a wake-up costs more than a message.
+  bool readers_woken_ = false, readers_wait_ = false;
+  const std::unique_ptr<Scheduler::Timer> turn_end_;
 };
 
 }  // namespace p2p

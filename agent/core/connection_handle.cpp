@@ -104,6 +104,8 @@ Connection::open_channel (const std::string &name, const ChannelOptions &options
     return Error{P2P_ERROR_INVALID_ARGUMENT,
                  "Of max-packet-lifetime and max-retransmits, a "
                  "channel takes at most one."};
+  if (options.priority == 0 || options.priority > kMaxPriority)
+    return Error{P2P_ERROR_INVALID_ARGUMENT, "A channel's priority is a number from 1 to 65535."};
   std::shared_ptr<ChannelPort> port;
   {
     const MutexLock lock (mutex_);

@@ -26,7 +26,6 @@ namespace {
 constexpr std::size_t kMaxSegments = 64;    // UDP_MAX_SEGMENTS of Linux
 constexpr std::size_t kTrainBytes = 65535;  // the longest thing that one receive gives
 constexpr std::size_t kTrainsPerRound = 16;
-constexpr unsigned kRoundsPerTurn = 4;               // then the loop's other sources have theirs
 constexpr int kSocketBufferBytes = 4 * 1024 * 1024;  // as far as net.core.rmem_max allows
 // Where a queue below the socket is full: the socket itself always says that there is room.
 constexpr unsigned kFirstRetryMs = 1, kLongestRetryMs = 32;
@@ -276,6 +275,7 @@ FastUdp::send_singly (ByteView burst, std::size_t segment_bytes) {
 // bytes again, and finds a smaller size where that is the reason (EMSGSIZE).
 Path::Sent
 FastUdp::judge (int error) {
+  if (error == EMSGSIZE) return Path::Sent::too_long;
   if (error != EAGAIN && error != EWOULDBLOCK && error != ENOBUFS) return Path::Sent::failed;
   wait_for_room (error != ENOBUFS);
   return Path::Sent::would_block;
@@ -331,29 +331,27 @@ FastUdp::on_writable () {
   receiver_.fast_writable ();
 }
 
+// One round in a turn of the loop: what it brought should reach the application before the next.
 void
 FastUdp::on_readable () {
   // A receiver may end this lane from inside of a call.
   const auto alive = alive_;
   ReceiveRing &ring = receive_ring ();
-  for (unsigned round = 0; round < kRoundsPerTurn; ++round) {
-    ring.prepare ();
-    const int count =
-        recvmmsg (own_fd_, ring.messages.data (), kTrainsPerRound, MSG_DONTWAIT, nullptr);
-    if (count <= 0) return;
-    for (std::size_t i = 0; i < static_cast<std::size_t> (count); ++i) {
-      // Between bind and the steering program others may have got in.
-      if (!same_source (ring.sources[i], remote_)) {
-        ++stray_;
-        continue;
-      }
-      deliver ({ring.trains[i].data (), ring.messages[i].msg_len},
-               segment_bytes_of (ring.messages[i].msg_hdr));
-      if (!*alive) return;
+  ring.prepare ();
+  const int count =
+      recvmmsg (own_fd_, ring.messages.data (), kTrainsPerRound, MSG_DONTWAIT, nullptr);
+  if (count <= 0) return;
+  for (std::size_t i = 0; i < static_cast<std::size_t> (count); ++i) {
+    // Between bind and the steering program others may have got in.
+    if (!same_source (ring.sources[i], remote_)) {
+      ++stray_;
+      continue;
     }
-    receiver_.fast_batch_done ();
-    if (!*alive || static_cast<std::size_t> (count) < kTrainsPerRound) return;
+    deliver ({ring.trains[i].data (), ring.messages[i].msg_len},
+             segment_bytes_of (ring.messages[i].msg_hdr));
+    if (!*alive) return;
   }
+  receiver_.fast_batch_done ();
 }
 
 void

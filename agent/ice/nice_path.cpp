@@ -7,6 +7,7 @@
 #include <array>
 
 #include "ice/nice_handle.hpp"
+#include "ice/route_mtu.hpp"
 
 namespace p2p {
 
@@ -14,6 +15,11 @@ namespace {
 
 constexpr std::size_t kMaxBurstDatagrams = 64;  // one system call of libnice's
 constexpr std::size_t kMaxTrainBytes = 65507;   // UDP_SEGMENT takes no more than IPv4's UDP does
+// A handshake's first flights; the rest is sent again.
+constexpr std::size_t kMaxEarlyDatagrams = 8;
+constexpr std::size_t kEthernetMtuBytes = 1500;
+constexpr std::size_t kIpv4UdpHeaderBytes = 20 + 8;  // RFC 791, RFC 768
+constexpr std::size_t kIpv6UdpHeaderBytes = 40 + 8;  // RFC 8200
 // Where no descriptor tells when there is room again (relays, TCP), it is tried after this time: at
 // 200 KB of socket buffer that is no limit below 300 Mbit/s.
 constexpr TimeUs kRetryAfter = 5 * kMillisecond;
@@ -21,6 +27,15 @@ constexpr TimeUs kRetryAfter = 5 * kMillisecond;
 bool
 is_ipv6 (const IcePair &pair) {
   return pair.local.find ('[') != std::string::npos;
+}
+
+std::size_t
+route_mtu_from (GSocket *socket, const sockaddr_storage &remote) {
+  sockaddr_storage local{};
+  socklen_t bytes = sizeof local;
+  const int fd = g_socket_get_fd (socket);
+  if (getsockname (fd, reinterpret_cast<sockaddr *> (&local), &bytes) < 0) return 0;
+  return route_mtu_bytes (local, remote);
 }
 
 // QUIC's probes must not be fragmented on the way (RFC 9000 section 14), nor be refused because of
@@ -38,9 +53,11 @@ forbid_fragments (GSocket *socket) {
 }  // namespace
 
 std::size_t
-max_datagram_bytes_on (const IcePair &pair) {
+max_datagram_bytes_on (const IcePair &pair, std::size_t route_mtu_bytes) {
   if (pair.relayed || pair.tcp) return kMinDatagramBytes;
-  return is_ipv6 (pair) ? 1232 : 1452;
+  const std::size_t mtu_bytes = route_mtu_bytes > 0 ? route_mtu_bytes : kEthernetMtuBytes;
+  const std::size_t headers = is_ipv6 (pair) ? kIpv6UdpHeaderBytes : kIpv4UdpHeaderBytes;
+  return std::clamp (mtu_bytes, kMinDatagramBytes + headers, kMaxTrainBytes + headers) - headers;
 }
 
 NicePath::NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainContext *context,
@@ -64,6 +81,8 @@ NicePath::pair_selected (const IcePair &pair) {
   fast_.reset ();
   const auto socket =
       Ref<GSocket>::adopt (nice_agent_get_selected_socket (agent_, stream_, kNiceComponent));
+  max_datagram_bytes_ = max_datagram_bytes_on (
+      pair, socket ? route_mtu_from (socket.get (), pair.remote_address) : 0);
   if (socket) forbid_fragments (socket.get ());
   if (socket) open_fast_lane (pair, socket.get ());
   // The socket that was waited for may never be writable again.
@@ -72,6 +91,7 @@ NicePath::pair_selected (const IcePair &pair) {
     writable_timer_->arm (scheduler_.now ());
   }
   if (receiver_) receiver_->path_changed (*this);
+  for (const auto &datagram : std::exchange (early_, {})) received (datagram);
 }
 
 void
@@ -101,8 +121,12 @@ NicePath::fast_writable () {
 
 void
 NicePath::received (ByteView datagram) {
-  if (!receiver_) {
+  if (!receiver_ || (!pair_ && early_.size () >= kMaxEarlyDatagrams)) {
     ++dropped_received_;
+    return;
+  }
+  if (!pair_) {
+    early_.emplace_back (datagram.begin (), datagram.end ());
     return;
   }
   receiver_->path_received (*this, datagram);
@@ -155,7 +179,7 @@ NicePath::send (ByteView burst, std::size_t segment_bytes) {
   }
   if (fast_) {
     const Sent sent = fast_->send (burst, segment_bytes);
-    if (sent == Sent::failed) ++failed_bursts_;
+    if (sent == Sent::failed || sent == Sent::too_long) ++failed_bursts_;
     blocked_ = sent == Sent::would_block;
     return sent;
   }
@@ -192,7 +216,9 @@ NicePath::push (ByteView burst, std::size_t segment_bytes) {
     if (taken < 0 &&
         !(error && g_error_matches (error.get (), G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))) {
       ++failed_bursts_;
-      return {sent, Sent::failed};
+      const bool too_long =
+          g_error_matches (error.get (), G_IO_ERROR, G_IO_ERROR_MESSAGE_TOO_LARGE);
+      return {sent, too_long ? Sent::too_long : Sent::failed};
     }
     if (taken <= 0) return {sent, Sent::would_block};
     sent = std::min (burst.size, sent + static_cast<std::size_t> (taken) * segment_bytes);
@@ -240,7 +266,7 @@ NicePath::on_writable () {
 
 std::size_t
 NicePath::max_datagram_bytes () const {
-  return pair_ ? max_datagram_bytes_on (*pair_) : kMinDatagramBytes;
+  return max_datagram_bytes_;
 }
 
 std::size_t

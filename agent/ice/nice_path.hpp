@@ -18,14 +18,10 @@ namespace p2p {
 constexpr unsigned kBatchDatagrams = 32;
 
 // The largest datagram worth trying on a pair.
-//   direct UDP over IPv4  1452: Ethernet's 1500 less IP and UDP (28), less 20 for PPPoE and
-//   tunnels.
-//                         An upper bound: QUIC finds out what really passes (RFC 8899).
-//   direct UDP over IPv6  1232: IPv6's least MTU, 1280 (RFC 8200 section 5), less 48. Tunnels are
-//                         common there, and their routers often drop the ICMP that says so.
-//   relayed, TCP          1200: a relay adds 4 to 36 bytes on a way that nobody probes; on TCP the
-//                         size makes no difference.
-std::size_t max_datagram_bytes_on (const IcePair &pair);
+//   direct UDP    what fills the route's MTU: an upper bound, QUIC finds out what really passes
+//                 (RFC 8899). Ethernet's, where the system tells of none.
+//   relayed, TCP  1200: a relay adds 4 to 36 bytes; on TCP the size makes no difference.
+std::size_t max_datagram_bytes_on (const IcePair &pair, std::size_t route_mtu_bytes);
 
 class NicePath final : public Path, private FastUdp::Receiver {
  public:
@@ -70,6 +66,7 @@ class NicePath final : public Path, private FastUdp::Receiver {
   GMainContext *const context_;
   Path::Receiver *receiver_ = nullptr;
   std::optional<IcePair> pair_;
+  std::size_t max_datagram_bytes_ = kMinDatagramBytes;  // of pair_
   std::unique_ptr<FastUdp> fast_;  // of pair_, when it is a direct one over UDP
 
   // The tail of a burst of which the socket took only the head. At most one burst.
@@ -80,6 +77,8 @@ class NicePath final : public Path, private FastUdp::Receiver {
   UniqueSource writable_source_;
   std::unique_ptr<Scheduler::Timer> writable_timer_;
 
+  // What came before there was a pair: nothing could answer it yet.
+  std::vector<std::vector<std::uint8_t>> early_;
   unsigned in_batch_ = 0;
   std::unique_ptr<Scheduler::Timer> batch_end_;
   std::uint64_t dropped_received_ = 0, failed_bursts_ = 0;

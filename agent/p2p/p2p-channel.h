@@ -15,11 +15,13 @@ P2P_API void p2p_channel_options_set_max_retransmits (P2pChannelOptions *options
                                                       gint max_retransmits);
 P2P_API void p2p_channel_options_set_protocol (P2pChannelOptions *options, const char *protocol);
 P2P_API void p2p_channel_options_set_max_queue_bytes (P2pChannelOptions *options, guint64 bytes);
+P2P_API void p2p_channel_options_set_priority (P2pChannelOptions *options, guint priority);
 P2P_API gboolean p2p_channel_options_get_ordered (const P2pChannelOptions *options);
 P2P_API gint p2p_channel_options_get_max_packet_lifetime (const P2pChannelOptions *options);
 P2P_API gint p2p_channel_options_get_max_retransmits (const P2pChannelOptions *options);
 P2P_API const char *p2p_channel_options_get_protocol (const P2pChannelOptions *options);
 P2P_API guint64 p2p_channel_options_get_max_queue_bytes (const P2pChannelOptions *options);
+P2P_API guint p2p_channel_options_get_priority (const P2pChannelOptions *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (P2pChannelOptions, p2p_channel_options_free)
 
 #define P2P_TYPE_MESSAGE (p2p_message_get_type ())

@@ -40,7 +40,7 @@ class Path {
     virtual void path_failed (Path &path, const Error &error) = 0;
   };
 
-  enum class Sent { all, would_block, failed };
+  enum class Sent { all, would_block, failed, too_long };
 
   virtual ~Path () = default;
 
@@ -52,7 +52,8 @@ class Path {
 
   // Sends `burst` as datagrams of `segment_bytes`, the last one possibly shorter. All or nothing:
   // on would_block the caller keeps the burst and sends it again at path_writable.
-  // `failed` means that this burst is lost, as on a wire; the path itself may still live.
+  // `failed` means that this burst is lost, as on a wire; the path itself may still live. So is it
+  // with `too_long`, but shorter datagrams may pass.
   virtual Sent send (ByteView burst, std::size_t segment_bytes) = 0;
 
   virtual std::size_t max_datagram_bytes () const = 0;  // at least kMinDatagramBytes

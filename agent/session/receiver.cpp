@@ -30,7 +30,8 @@ Receiver::arrived (std::uint64_t seq, Message &message) {
   next_seq_ = std::max (next_seq_, seq + 1);
   ++delivered_messages_;
   untaken_bytes_ += bytes_of (message) + kMessageOverheadBytes;
-  if (untaken_bytes_ > kMaxUntakenBytes) throttled_ = true;
+  if (untaken_bytes_ > kThrottleUntakenBytes) throttled_ = true;
+  if (untaken_bytes_ > kMaxUntakenBytes) full_ = true;
   return Verdict::deliver;
 }
 
@@ -64,7 +65,8 @@ Receiver::taken (const Message &message) {
   if (taken_messages_ == delivered_messages_) return;
   ++taken_messages_;
   untaken_bytes_ -= std::min (untaken_bytes_, bytes_of (message) + kMessageOverheadBytes);
-  if (untaken_bytes_ <= kMaxUntakenBytes / 2) throttled_ = false;
+  if (untaken_bytes_ <= kThrottleUntakenBytes / 2) throttled_ = false;
+  if (untaken_bytes_ <= kMaxUntakenBytes / 2) full_ = false;
 }
 
 std::uint64_t
@@ -83,8 +85,12 @@ bool
 Receiver::confirm_due () const {
   if (finished () && !end_confirmed_) return true;
   return unconfirmed_messages_ > 0 &&
-         (unconfirmed_bytes_ >= kConfirmBytes || unconfirmed_messages_ >= kConfirmMessages ||
-          taken_messages_ == delivered_messages_);
+         (unconfirmed_bytes_ >= kConfirmBytes || unconfirmed_messages_ >= kConfirmMessages);
+}
+
+bool
+Receiver::confirm_soon () const {
+  return unconfirmed_messages_ > 0 && taken_messages_ == delivered_messages_;
 }
 
 RangeSet

@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "session/assembler.hpp"
 #include "session/wire.hpp"
@@ -13,14 +14,18 @@ namespace p2p {
 class ChannelImpl;
 struct Stream;
 
-// Delivered and not yet taken: above this a channel's streams are not read any further, so that
-// their windows close; they are read again at half of it.
-constexpr std::uint64_t kMaxUntakenBytes = 1024 * 1024;
+// Delivered and not yet taken: above this a channel's streams get no more credit, so that their
+// windows close; they get it at half of it.
+constexpr std::uint64_t kThrottleUntakenBytes = 1024 * 1024;
+// Above this, which only very small messages or very large windows reach, what the windows still
+// let in is not read any further, but kept as it came.
+constexpr std::uint64_t kMaxUntakenBytes = 16 * 1024 * 1024;
 // The same for datagrams, which have no window: above it they are lost.
 constexpr std::uint64_t kMaxUntakenDatagramBytes = 16 * 1024 * 1024;
 // Confirmed in batches while more is on its way to the application.
-constexpr std::uint64_t kConfirmBytes = 64 * 1024;
+constexpr std::uint64_t kConfirmBytes = 256 * 1024;
 constexpr std::uint64_t kConfirmMessages = 64;
+constexpr TimeUs kMaxConfirmDelay = 5 * kMillisecond;  // of one that could serve for more
 // Gaps in the sequence at once. A sender has less than this many messages on their way.
 constexpr std::size_t kMaxGaps = 1024;
 // How long the end of an unreliable channel waits for what may still come.
@@ -48,11 +53,15 @@ class Receiver {
   TimeUs end_grace_us () const;
 
   void taken (const Message &message);
-  bool throttled () const { return throttled_; }
+  bool throttled () const { return throttled_; }  // no credit
+  bool full () const { return full_; }            // not even read
   bool datagram_room () const { return untaken_bytes_ < kMaxUntakenDatagramBytes; }
   std::uint64_t lost () const;
 
+  // What must be told now, and what may wait for a moment while a message is on its way in, whose
+  // confirmation can serve for both.
   bool confirm_due () const;
+  bool confirm_soon () const;
   RangeSet confirmation () const;  // the end counts as one more
   void confirmed () {
     unconfirmed_bytes_ = unconfirmed_messages_ = 0;
@@ -65,11 +74,13 @@ class Receiver {
   wire::DirectionState state = wire::DirectionState::open;
   bool forgettable = false;  // the peer has given the direction up or knows that it is over
 
-  ChannelImpl *channel = nullptr;      // null when only the memory of it is left
-  std::shared_ptr<Stream> stream;      // of OPEN and END; null while detached
-  std::uint64_t next_implied_seq = 0;  // of the next record of the stream
-  std::deque<std::shared_ptr<Stream>> held_streams;
-  std::unique_ptr<Scheduler::Timer> end_timer;
+  ChannelImpl *channel = nullptr;                    // null when only the memory of it is left
+  std::shared_ptr<Stream> stream;                    // of OPEN and END; null while detached
+  std::uint64_t next_implied_seq = 0;                // of the next record of the stream
+  std::deque<std::shared_ptr<Stream>> held_streams;  // not read while it is full
+  std::vector<std::shared_ptr<Stream>> uncredited_streams;  // without credit while it is throttled
+  std::unique_ptr<Scheduler::Timer> end_timer, confirm_timer;
+  bool confirm_waits = false;  // confirm_timer is armed
 
  private:
   wire::Open open_;
@@ -79,7 +90,7 @@ class Receiver {
   std::uint64_t untaken_bytes_ = 0;  // with overhead
   std::uint64_t unconfirmed_bytes_ = 0, unconfirmed_messages_ = 0;
   std::optional<std::uint64_t> end_;
-  bool end_delivered_ = false, end_confirmed_ = false, throttled_ = false;
+  bool end_delivered_ = false, end_confirmed_ = false, throttled_ = false, full_ = false;
 };
 
 }  // namespace p2p

@@ -52,6 +52,8 @@ class Sender {
   std::uint64_t id () const { return open_.id; }
   const wire::Open &open () const { return open_; }
   std::optional<StreamId> stream () const { return stream_; }
+  // The session's own is flow 0.
+  Flow flow () const { return {open_.id + 1, open_.options.priority}; }
   void set_max_buffered_bytes (std::uint64_t bytes) { open_.options.max_buffered_bytes = bytes; }
 
   bool room () const;

@@ -80,6 +80,10 @@ SessionImpl::open_channel (const std::string &name, const ChannelOptions &option
     return Error{P2P_ERROR_INVALID_ARGUMENT,
                  "The channel \"" + name +
                      "\" has both a packet lifetime and a number of retransmits. Set one of them."};
+  if (options.priority == 0 || options.priority > kMaxPriority)
+    return Error{P2P_ERROR_INVALID_ARGUMENT, "The channel \"" + name + "\" has a priority of " +
+                                                 std::to_string (options.priority) +
+                                                 ". Choose one from 1 to 65535."};
   ChannelImpl *channel = find_channel (name);
   if (!channel) {
     if (channels_.size () >= config_.max_channels)
@@ -126,8 +130,7 @@ void
 SessionImpl::settle () {
   do {
     if (std::exchange (early_due_, false)) drain_early ();
-    const std::vector<ChannelImpl *> batch = std::exchange (dirty_, {});
-    for (ChannelImpl *channel : batch) {
+    for (ChannelImpl *channel : std::exchange (dirty_, {})) {
       channel->dirty_ = false;
       service (*channel);
     }
@@ -146,8 +149,7 @@ SessionImpl::service (ChannelImpl &channel) {
     if (channel.sender_) channel.sender_->pump ();
     if (channel.receiver_) {
       resume_held (*channel.receiver_);
-      if (established_ && channel.receiver_ && channel.receiver_->confirm_due ())
-        confirm (*channel.receiver_);
+      if (established_ && channel.receiver_) confirm_taken (*channel.receiver_);
     }
   }
   if (std::exchange (channel.released_, false) && !channel.closing_)
@@ -183,12 +185,15 @@ SessionImpl::bury (ChannelImpl &channel) {
   if (Receiver *receiver = channel.receiver_) {
     receiver->channel = nullptr;
     receiver->end_timer.reset ();
+    receiver->confirm_timer.reset ();
     if (!receiver->finished ()) {
       receiver->state = wire::DirectionState::closed;
       if (receiver->stream) refuse (*receiver->stream, wire::Code::closed);
       for (const auto &held : receiver->held_streams) ignore (*held);
+      for (const auto &stream : receiver->uncredited_streams) ignore (*stream);
     }
     receiver->held_streams.clear ();
+    receiver->uncredited_streams.clear ();
     if (established_ && receiver->confirm_due ()) confirm (*receiver);
     if (receiver->forgettable) receivers_.erase (receiver->id ());
   }
@@ -208,6 +213,25 @@ SessionImpl::deliver_end_if_due (Receiver &receiver, bool grace_over) {
 }
 
 void
+SessionImpl::confirm_taken (Receiver &receiver) {
+  const bool more_comes = receiver.stream && receiver.stream->assembler.active ();
+  if (receiver.confirm_due () || (receiver.confirm_soon () && !more_comes)) {
+    confirm (receiver);
+  } else if (receiver.confirm_soon ()) {
+    if (!receiver.confirm_timer)
+      receiver.confirm_timer = scheduler_->make_timer ([this, id = receiver.id ()] {
+        Entry entry (*this);
+        Receiver *late = find_receiver (id);
+        if (!late) return;
+        late->confirm_waits = false;
+        if (established_ && late->channel && late->confirm_soon ()) confirm (*late);
+      });
+    if (!std::exchange (receiver.confirm_waits, true))
+      receiver.confirm_timer->arm (scheduler_->now () + kMaxConfirmDelay);
+  }
+}
+
+void
 SessionImpl::confirm (Receiver &receiver) {
   if (!receiver.stream || receiver.stream->kind != Stream::Kind::channel) return;
   const StreamId id = receiver.stream->id;
@@ -221,7 +245,8 @@ SessionImpl::confirm (Receiver &receiver) {
 
 std::optional<StreamId>
 SessionImpl::open_sender_stream (std::uint64_t channel_id, bool message) {
-  Result<StreamId> id = transport_->open_stream ();
+  const ChannelImpl *channel = channel_of_sender (channel_id);
+  Result<StreamId> id = transport_->open_stream (channel ? channel->sender_->flow () : Flow{});
   if (!id) return {};
   auto stream = std::make_shared<Stream> ();
   stream->id = *id;
@@ -286,6 +311,7 @@ SessionImpl::end_transport () {
   for (const auto &[id, receiver] : receivers_) {
     receiver->stream.reset ();
     receiver->held_streams.clear ();
+    receiver->uncredited_streams.clear ();
   }
   for (const auto &channel : channels_)
     if (channel->sender_) channel->sender_->detach ();
@@ -328,7 +354,7 @@ SessionImpl::transport_closed (const Error &error, bool by_peer, std::uint64_t c
 void
 SessionImpl::start_hello () {
   if (!transport_ || !transport_->is_client () || control_stream_) return;
-  Result<StreamId> id = transport_->open_stream ();
+  Result<StreamId> id = transport_->open_stream ({});
   if (!id) return;  // not ready yet; transport_ready() comes
   control_stream_ = *id;
   auto stream = std::make_shared<Stream> ();

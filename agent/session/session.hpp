@@ -18,12 +18,17 @@
 
 namespace p2p {
 
+constexpr std::uint32_t kNormalPriority = 256, kMaxPriority = 65535;
+
 struct ChannelOptions {
   bool ordered = true;
   // At most one of the two; either makes the channel unreliable, as in WebRTC (RFC 8831
   // section 6.6).
   std::optional<std::uint32_t> max_packet_lifetime_ms;
   std::optional<std::uint32_t> max_retransmits;
+  // The share of this channel when there is more to send than may leave, as in RFC 8832 section
+  // 5.1: 128 is below normal, 512 high, 1024 extra high. 1 to kMaxPriority.
+  std::uint32_t priority = kNormalPriority;
   std::string protocol;  // free text for the far end, at most 255 bytes
   std::uint64_t max_buffered_bytes = 16 * 1024 * 1024;
 

@@ -59,6 +59,7 @@ struct Stream {
   std::vector<std::uint8_t> head;  // the beginning of a frame whose rest is still to come
   std::vector<std::uint8_t> held;  // bytes that are not read yet, because the stream is paused
   std::size_t held_read = 0;
+  std::size_t uncredited_bytes = 0;  // read, and not given back to the window
   std::uint64_t channel_id = 0, seq = 0;
   Assembler assembler;
 };
@@ -137,6 +138,7 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   ChannelImpl *channel_of_sender (std::uint64_t id) const;
   Receiver *find_receiver (std::uint64_t id) const;
   void deliver_end_if_due (Receiver &receiver, bool grace_over);
+  void confirm_taken (Receiver &receiver);
   void confirm (Receiver &receiver);
 
   // session_streams.cpp
@@ -147,6 +149,7 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   std::size_t step (const std::shared_ptr<Stream> &stream, ByteView bytes);
   bool paused (const std::shared_ptr<Stream> &stream);
   void list (const std::shared_ptr<Stream> &stream);
+  void credit (const std::shared_ptr<Stream> &stream, std::size_t bytes);
   void resume_held (Receiver &receiver);
   void resume_assembling ();
   void stream_finished (const std::shared_ptr<Stream> &stream);

@@ -41,7 +41,7 @@ SessionImpl::feed (const std::shared_ptr<Stream> &stream, ByteView bytes) {
   std::size_t used = 0;
   if (stream->held.empty ()) used = read (stream, bytes);
   if (stream->dead) return;
-  if (used > 0) transport_->consume (stream->id, used);
+  credit (stream, used);
   const ByteView rest = bytes.sub (used);
   stream->held.insert (stream->held.end (), rest.begin (), rest.end ());
   if (!stream->held.empty () || paused (stream))
@@ -58,7 +58,7 @@ SessionImpl::drain (const std::shared_ptr<Stream> &stream) {
   if (stream->dead) return;
   const std::size_t used = read (stream, ByteView (stream->held).sub (stream->held_read));
   if (stream->dead) return;
-  if (used > 0) transport_->consume (stream->id, used);
+  credit (stream, used);
   stream->held_read += used;
   // Moves the rest down seldom, so that each byte moves a bounded number of times.
   if (stream->held_read > stream->held.size () / 2) {
@@ -73,6 +73,20 @@ SessionImpl::drain (const std::shared_ptr<Stream> &stream) {
     stream_finished (stream);
 }
 
+// Opens the window for what was read, unless the application is behind: that holds the sender back,
+// and bounds memory by the window.
+void
+SessionImpl::credit (const std::shared_ptr<Stream> &stream, std::size_t bytes) {
+  if (bytes == 0) return;
+  Receiver *receiver = stream->opened ? find_receiver (stream->channel_id) : nullptr;
+  if (!receiver || !receiver->channel || !receiver->throttled ()) {
+    transport_->consume (stream->id, bytes);
+    return;
+  }
+  if (stream->uncredited_bytes == 0) receiver->uncredited_streams.push_back (stream);
+  stream->uncredited_bytes += bytes;
+}
+
 std::size_t
 SessionImpl::read (const std::shared_ptr<Stream> &stream, ByteView bytes) {
   std::size_t used = 0;
@@ -83,15 +97,14 @@ SessionImpl::read (const std::shared_ptr<Stream> &stream, ByteView bytes) {
   return used;
 }
 
-// Whether the stream is not to be read now. A paused stream's window closes, which holds the
-// sender back; what was in flight is kept unread, so that memory is bounded by the window.
+// Whether the stream is not to be read now. What its window still lets in is kept unread.
 bool
 SessionImpl::paused (const std::shared_ptr<Stream> &stream) {
   if (stream->kind != Stream::Kind::channel && stream->kind != Stream::Kind::message) return false;
   if (!established_ || stream->waits_for_open) return true;
   if (stream->opened) {
     const Receiver *receiver = find_receiver (stream->channel_id);
-    if (receiver && receiver->channel && receiver->throttled ()) {
+    if (receiver && receiver->channel && receiver->full ()) {
       if (elected_.lock () == stream) elected_.reset ();
       return true;
     }
@@ -108,7 +121,7 @@ SessionImpl::list (const std::shared_ptr<Stream> &stream) {
   Receiver *receiver = stream->opened ? find_receiver (stream->channel_id) : nullptr;
   if (!established_ || stream->waits_for_open)
     early_streams_.push_back (stream);
-  else if (receiver && receiver->channel && receiver->throttled ())
+  else if (receiver && receiver->channel && receiver->full ())
     receiver->held_streams.push_back (stream);
   else
     budget_waiting_.push_back (stream);
@@ -116,7 +129,12 @@ SessionImpl::list (const std::shared_ptr<Stream> &stream) {
 
 void
 SessionImpl::resume_held (Receiver &receiver) {
-  while (receiver.channel && !receiver.channel->closing_ && !receiver.throttled () &&
+  if (!receiver.throttled ())
+    for (const auto &stream : std::exchange (receiver.uncredited_streams, {})) {
+      const std::size_t bytes = std::exchange (stream->uncredited_bytes, 0);
+      if (!stream->dead) transport_->consume (stream->id, bytes);
+    }
+  while (receiver.channel && !receiver.channel->closing_ && !receiver.full () &&
          !receiver.held_streams.empty ()) {
     const std::shared_ptr<Stream> stream = receiver.held_streams.front ();
     receiver.held_streams.pop_front ();
@@ -128,6 +146,7 @@ SessionImpl::resume_held (Receiver &receiver) {
 
 void
 SessionImpl::resume_assembling () {
+  if (budget_waiting_.empty ()) return;
   for (const auto &stream : std::exchange (budget_waiting_, {})) {
     stream->listed = false;
     drain (stream);
@@ -367,6 +386,8 @@ SessionImpl::ignore (Stream &stream) {
   if (stream.kind == Stream::Kind::message) end_own_half (stream.id);
   forget_stream (stream);
   stream.kind = Stream::Kind::ignored;
+  const std::size_t uncredited = std::exchange (stream.uncredited_bytes, 0);
+  if (uncredited > 0) transport_->consume (stream.id, uncredited);
   if (stream.reading) return;  // goes on to the end by itself
   if (!stream.held.empty ())
     transport_->consume (stream.id, stream.held.size () - stream.held_read);

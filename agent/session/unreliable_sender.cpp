@@ -113,7 +113,7 @@ UnreliableSender::send_first () {
   if (head.view ().size () + payload.size > transport.max_datagram_payload_bytes ())
     return send_on_stream (item);
   const std::uint64_t tag = host_.register_datagram (open_.id);
-  if (!transport.send_datagram (head.view (), payload, tag)) {
+  if (!transport.send_datagram (flow (), head.view (), payload, tag)) {
     host_.unregister_datagram (tag);
     retry_at_ = now () + kDatagramRetryUs;
     return Sent::not_now;

@@ -109,15 +109,22 @@ malformed (const char *frame, const char *field) {
                                   "\" is not valid. Both sides need the same version."};
 }
 
-// The rest of a frame is a list of {type, length, value} that later versions may fill.
+// The rest of a frame is a list of {type, length, value} that later versions may fill. `take` sees
+// each of them, and answers whether it is well-formed.
+template <class Take>
 bool
-skip_extensions (Reader &reader) {
+read_extensions (Reader &reader, Take take) {
   while (!reader.rest ().empty ()) {
-    reader.varint ();
-    reader.bytes (reader.varint ());
-    if (reader.is_short ()) return false;
+    const std::uint64_t type = reader.varint ();
+    const ByteView value = reader.bytes (reader.varint ());
+    if (reader.is_short () || !take (type, Reader (value))) return false;
   }
   return true;
+}
+
+bool
+skip_extensions (Reader &reader) {
+  return read_extensions (reader, [] (std::uint64_t, Reader) { return true; });
 }
 
 template <class T>
@@ -210,6 +217,11 @@ encode (const Open &open) {
   if (options.max_retransmits) body.varint (*options.max_retransmits);
   body.varint (options.protocol.size ()).bytes (ByteView (options.protocol));
   body.varint (open.first_seq).varint (open.answers ? *open.answers + 1 : 0);
+  if (options.priority != kNormalPriority) {
+    Writer value;
+    value.varint (options.priority);
+    body.type (OpenExtension::priority).varint (value.view ().size ()).bytes (value.view ());
+  }
   Writer writer;
   writer.type (StreamType::channel).varint (body.view ().size ()).bytes (body.view ());
   return writer;
@@ -254,7 +266,14 @@ decode_open (Reader &reader) {
   const std::uint64_t answers = body.varint ();
   if (body.is_short ()) return bad<Open> ("first sequence number of OPEN");
   if (answers != 0) open.answers = answers - 1;
-  if (!skip_extensions (body)) return bad<Open> ("extension of OPEN");
+  std::uint64_t priority = kNormalPriority;
+  const bool known = read_extensions (body, [&] (std::uint64_t type, Reader value) {
+    if (type == static_cast<std::uint64_t> (OpenExtension::priority)) priority = value.varint ();
+    return !value.is_short ();
+  });
+  if (!known) return bad<Open> ("extension of OPEN");
+  if (priority == 0 || priority > kMaxPriority) return bad<Open> ("priority of OPEN");
+  open.options.priority = static_cast<std::uint32_t> (priority);
   return {Progress::done, std::move (open), {}};
 }
 

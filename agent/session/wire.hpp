@@ -40,6 +40,8 @@ enum class Code : std::uint64_t {
   stale_epoch = 6,
 };
 
+enum class OpenExtension : std::uint8_t { priority = 1 };
+
 enum class DirectionState : std::uint8_t { open = 0, ended = 1, closed = 2, refused = 3 };
 
 // Takes values off the front. After the end, values are 0 and short() holds.

@@ -13,14 +13,19 @@
 #include <unordered_map>
 #include <vector>
 
+#include "transport/burst_buffer.hpp"
+#include "transport/mtu_search.hpp"
 #include "transport/quic_transport.hpp"
 #include "transport/send_queue.hpp"
 #include "transport/tls_session.hpp"
+#include "transport/turn_queue.hpp"
 
 namespace p2p {
 
-constexpr std::size_t kMaxUdpPayloadBytes = 65507;  // over IPv4
-constexpr TimeUs kRaiseAfterChange = 5 * kSecond;
+constexpr unsigned kPacketsPerClock = 32;
+// In the tags of datagrams: a probe of the packet size, which is nobody's but the transport's.
+constexpr std::uint64_t kProbeTag = std::uint64_t{1} << 63;
+constexpr std::uint8_t kProbeByte = 0xff;  // the first of its payload
 
 inline ngtcp2_tstamp
 to_ns (TimeUs us) {
@@ -35,7 +40,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
         scheduler_ (path.scheduler ()),
         timer_ (scheduler_.make_timer ([this] { on_timer (); })),
         started_us_ (scheduler_.now ()),
-        buffer_ (std::clamp (path.max_burst_bytes (), kMinDatagramBytes, kMaxUdpPayloadBytes)) {
+        mtu_ (kMinDatagramBytes, kMinDatagramBytes) {
     if (auto normal = normalize_fingerprint (config_.peer_fingerprint)) {
       config_.peer_fingerprint = *normal;
     }
@@ -64,13 +69,13 @@ class QuicTransport final : public Transport, private Path::Receiver {
   }
   Scheduler &scheduler () override { return scheduler_; }
   bool is_client () const override { return config_.client; }
-  Result<StreamId> open_stream () override;
+  Result<StreamId> open_stream (const Flow &flow) override;
   void write (StreamId id, const Ref<GBytes> &bytes, bool fin) override;
   std::size_t unsent_bytes (StreamId id) const override;
   void consume (StreamId id, std::size_t bytes) override;
   void reset (StreamId id, std::uint64_t code) override { give_up (id, code, true); }
   void stop (StreamId id, std::uint64_t code) override { give_up (id, code, false); }
-  bool send_datagram (ByteView head, ByteView body, std::uint64_t tag) override;
+  bool send_datagram (const Flow &flow, ByteView head, ByteView body, std::uint64_t tag) override;
   std::size_t max_datagram_payload_bytes () const override;
   void close (std::uint64_t code, const std::string &reason) override;
   TransportStats stats () const override;
@@ -80,6 +85,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
     void operator() (ngtcp2_conn *conn) const { ngtcp2_conn_del (conn); }
   };
   struct Stream {
+    Flow flow;
     SendQueue queue;
     bool fin_queued = false, fin_sent = false, write_ended = false, stopped = false;
     bool scheduled = false;        // stands in turns_ or parked_
@@ -90,10 +96,6 @@ class QuicTransport final : public Transport, private Path::Receiver {
     bool has_work () const {
       return !write_ended && (queue.unsent_bytes () > 0 || (fin_queued && !fin_sent));
     }
-  };
-  struct Datagram {
-    std::vector<std::uint8_t> bytes;
-    std::uint64_t tag;
   };
   struct Burst {
     std::size_t offset, size, segment, count;
@@ -128,8 +130,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
     flush ();
   }
   void path_changed (Path &) override {
-    // The new way may carry less, and nothing tells.
-    shrink (kRaiseAfterChange);
+    mtu_.reset (std::min (path_.max_datagram_bytes (), ceiling_bytes_));
     flush ();
   }
   void path_failed (Path &, const Error &error) override {
@@ -146,10 +147,13 @@ class QuicTransport final : public Transport, private Path::Receiver {
   void flush ();
   void write_packets ();
   bool send_outbox ();
+  double pacing_rate () const;
   void append_packet (std::size_t offset, std::size_t size);
   ngtcp2_ssize write_packet (std::uint8_t *dest, std::size_t limit);
-  ngtcp2_ssize write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried);
-  ngtcp2_ssize write_stream (std::uint8_t *dest, std::size_t limit, bool &tried);
+  ngtcp2_ssize write_datagram (TurnQueue::Turn &turn, std::uint8_t *dest, std::size_t limit,
+                               bool &tried);
+  ngtcp2_ssize write_stream (TurnQueue::Turn &turn, std::uint8_t *dest, std::size_t limit,
+                             bool &tried);
   bool may_be_last_in_flight (std::size_t limit) const;
   ngtcp2_ssize finish_with_anchor (std::uint8_t *dest, std::size_t limit);
   bool peer_stopped (StreamId id);
@@ -163,12 +167,21 @@ class QuicTransport final : public Transport, private Path::Receiver {
   void send_close (const ngtcp2_connection_close_error &error);
   void end (Final final);
   void dispatch ();
-  void shrink (TimeUs raise_after);
-  void check_size (TimeUs now);
-  std::size_t packet_limit () const;
+  void check_size ();
+  bool write_probe (std::size_t room);
+  bool larger_pays () const;
+  std::size_t packet_limit () const { return mtu_.packet_bytes (); }
   ngtcp2_conn_stat conn_stat () const;
   bool talking () const { return observer_ && !ended_; }
-  ngtcp2_tstamp now_ns () const { return to_ns (scheduler_.now ()); }
+  // Read once for some packets of a train: the clock is a part of a packet's cost.
+  ngtcp2_tstamp now_ns () {
+    if (clock_left_ == 0) {
+      clock_us_ = scheduler_.now ();
+      clock_left_ = kPacketsPerClock;
+    }
+    --clock_left_;
+    return to_ns (clock_us_);
+  }
   Stream *find (StreamId id) {
     const auto it = streams_.find (id);
     return it == streams_.end () ? nullptr : &it->second;
@@ -181,6 +194,8 @@ class QuicTransport final : public Transport, private Path::Receiver {
   Observer *observer_ = nullptr;
   std::unique_ptr<Scheduler::Timer> timer_;
   const TimeUs started_us_;
+  TimeUs clock_us_ = 0;
+  unsigned clock_left_ = 0;  // uses of clock_us_; none at the beginning and end of every flush
   TimeUs handshake_us_ = 0;
   bool ready_ = false, ended_ = false, close_pending_ = false, kicked_ = false, flushing_ = false,
        dispatching_ = false, silent_ = false, stateless_reset_ = false;
@@ -192,22 +207,21 @@ class QuicTransport final : public Transport, private Path::Receiver {
   std::vector<SendQueue> graveyard_;  // queues of closed streams, until ngtcp2 has returned
   std::unordered_map<StreamId, Stream> streams_;
   std::uint64_t initial_stream_window_bytes_ = 0;
-  std::deque<StreamId> turns_;    // streams with something to send, in the order of their turn
+  TurnQueue turns_;               // what has something to send
   std::vector<StreamId> parked_;  // out of window; they return with the next flush
-  std::deque<Datagram> datagrams_;
-  std::size_t datagram_bytes_ = 0;
-  bool datagram_turn_ = true;
   std::unique_ptr<TlsSession> tls_;  // until both sides have done the handshake: 14 KiB
   bool tls_done_ = false;
   std::string cipher_;
   std::unique_ptr<ngtcp2_conn, ConnDelete> conn_;
 
-  std::vector<std::uint8_t> buffer_;
+  std::size_t ceiling_bytes_ =
+      kMinDatagramBytes;  // of a packet; ngtcp2 takes it once, at the start
+  MtuSearch mtu_;
+  std::uint64_t probes_sent_ = 0;
+  BurstBuffer buffer_;         // held while the outbox is not empty
   std::vector<Burst> outbox_;  // bursts in buffer_ that the path has not taken yet
   bool blocked_ = false;
   double pace_ns_ = 0;  // when what was written so far should have left
-  TimeUs raise_at_ = kNever;
-  bool shrunk_ = false;
   std::vector<ByteView> slices_;
   std::vector<ngtcp2_vec> vectors_;
 

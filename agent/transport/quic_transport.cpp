@@ -15,8 +15,6 @@ constexpr std::size_t kConnectionIdBytes = 8;
 // A window that is used up in fewer round trips than this is too small for the way.
 constexpr int kGrowBelowRoundTrips = 4;
 constexpr std::uint64_t kInitialConnectionWindowBytes = 512 * 1024;
-constexpr std::size_t kMaxDatagramsQueued = 256;
-constexpr std::size_t kMaxDatagramBytesQueued = 1024 * 1024;
 constexpr std::size_t kMaxReasonBytes = 256;
 constexpr std::uint8_t kAlertUnexpectedMessage = 10;  // RFC 8446 section 6
 
@@ -63,8 +61,12 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
   settings.initial_rtt = to_ns (config_.initial_rtt_us);
   settings.cc_algo = config_.congestion_control == CongestionControl::bbr ? NGTCP2_CC_ALGO_BBR
                                                                           : NGTCP2_CC_ALGO_CUBIC;
-  settings.max_tx_udp_payload_size =
-      std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, kMaxUdpPayloadBytes);
+  // The size of every packet is ours to choose (MtuSearch).
+  ceiling_bytes_ = std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, BurstBuffer::kBytes);
+  mtu_.reset (ceiling_bytes_);
+  settings.max_tx_udp_payload_size = ceiling_bytes_;
+  settings.no_tx_udp_payload_size_shaping = 1;
+  settings.no_pmtud = 1;
   settings.max_window =
       std::min<std::uint64_t> (config_.max_connection_window_bytes, G_MAXINT64 / 4);
   // The streams' windows grow by our own rule (window_growth). ngtcp2 0.12's tuning announces a
@@ -222,15 +224,23 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
   callbacks.recv_datagram = [] (ngtcp2_conn *, std::uint32_t, const std::uint8_t *data, size_t size,
                                 void *user_data) {
     QuicTransport &t = self (user_data);
-    if (t.talking ()) t.observer_->transport_datagram ({data, size});
+    const bool probe = size > 0 && data[0] == kProbeByte;
+    if (t.talking () && !probe) t.observer_->transport_datagram ({data, size});
     return 0;
   };
   callbacks.ack_datagram = [] (ngtcp2_conn *, std::uint64_t tag, void *user_data) {
-    self (user_data).events_.push_back ({Event::acked, 0, tag});
+    QuicTransport &t = self (user_data);
+    if (!(tag & kProbeTag)) t.events_.push_back ({Event::acked, 0, tag});
+    if (t.mtu_.acked (tag, t.scheduler_.now ()))
+      g_debug ("quic: packets of %zu bytes from now on", t.packet_limit ());
     return 0;
   };
   callbacks.lost_datagram = [] (ngtcp2_conn *, std::uint64_t tag, void *user_data) {
     QuicTransport &t = self (user_data);
+    if (tag & kProbeTag) {
+      t.mtu_.lost (tag, t.scheduler_.now ());
+      return 0;
+    }
     ++t.datagrams_lost_;
     t.events_.push_back ({Event::lost, 0, tag});
     return 0;
@@ -290,6 +300,7 @@ QuicTransport::receive (ByteView datagram) {
 void
 QuicTransport::on_timer () {
   kicked_ = false;
+  clock_left_ = 0;
   const TimeUs now = scheduler_.now ();
   if (!ended_ && conn_ && ngtcp2_conn_get_expiry (conn_.get ()) <= to_ns (now)) {
     int code = 0;
@@ -316,7 +327,7 @@ QuicTransport::wake () {
 }
 
 Result<StreamId>
-QuicTransport::open_stream () {
+QuicTransport::open_stream (const Flow &flow) {
   if (ended_) return Error{P2P_ERROR_CLOSED, "The connection to the peer is closed."};
   if (!ready_) {
     return Error{P2P_ERROR_NOT_CONNECTED, "The connection to the peer is not up yet."};
@@ -331,7 +342,7 @@ QuicTransport::open_stream () {
     return Error{P2P_ERROR_FAILED,
                  std::string ("A stream cannot be opened: ") + ngtcp2_strerror (code) + "."};
   }
-  streams_.try_emplace (id);
+  streams_.try_emplace (id).first->second.flow = flow;
   return id;
 }
 
@@ -339,7 +350,7 @@ void
 QuicTransport::schedule (StreamId id, Stream &stream) {
   if (!stream.scheduled && stream.has_work ()) {
     stream.scheduled = true;
-    turns_.push_back (id);
+    turns_.add_stream (stream.flow, id);
   }
   wake ();
 }
@@ -413,22 +424,21 @@ QuicTransport::apply (const GiveUp &request) {
 }
 
 bool
-QuicTransport::send_datagram (ByteView head, ByteView body, std::uint64_t tag) {
+QuicTransport::send_datagram (const Flow &flow, ByteView head, ByteView body, std::uint64_t tag) {
   const std::size_t size = head.size + body.size;
-  if (ended_ || !ready_ || size > max_datagram_payload_bytes () ||
-      datagrams_.size () >= kMaxDatagramsQueued ||
-      datagram_bytes_ + size > kMaxDatagramBytesQueued) {
-    ++counters_.datagrams_dropped;
-    return false;
+  bool queued = false;
+  if (!ended_ && ready_ && size <= max_datagram_payload_bytes ()) {
+    QueuedDatagram datagram{{}, tag};
+    datagram.bytes.reserve (size);
+    datagram.bytes.insert (datagram.bytes.end (), head.begin (), head.end ());
+    datagram.bytes.insert (datagram.bytes.end (), body.begin (), body.end ());
+    queued = turns_.add_datagram (flow, std::move (datagram));
   }
-  Datagram datagram{{}, tag};
-  datagram.bytes.reserve (size);
-  datagram.bytes.insert (datagram.bytes.end (), head.begin (), head.end ());
-  datagram.bytes.insert (datagram.bytes.end (), body.begin (), body.end ());
-  datagrams_.push_back (std::move (datagram));
-  datagram_bytes_ += size;
-  wake ();
-  return true;
+  if (queued)
+    wake ();
+  else
+    ++counters_.datagrams_dropped;
+  return queued;
 }
 
 void
@@ -470,8 +480,7 @@ QuicTransport::stats () const {
   }
   stats.congestion_window_bytes = stat.cwnd;
   stats.bytes_in_flight = stat.bytes_in_flight;
-  stats.packet_bytes =
-      std::min (packet_limit (), ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()));
+  stats.packet_bytes = packet_limit ();
   stats.cipher = cipher_;
   return stats;
 }
@@ -526,6 +535,7 @@ QuicTransport::send_close (const ngtcp2_connection_close_error &error) {
   packet.resize (static_cast<std::size_t> (n));
   close_packet_ = std::move (packet);
   outbox_.clear ();
+  buffer_.give_back ();
   ++counters_.packets_sent;
   counters_.bytes_sent += close_packet_.size ();
   (void)path_.send (close_packet_, close_packet_.size ());

@@ -9,13 +9,23 @@ constexpr std::size_t kMaxSegments = 64;       // UDP_MAX_SEGMENTS of Linux
 constexpr std::size_t kMaxSlices = 64;         // iovecs offered for one packet
 constexpr int kMaxRoundsPerFlush = 16;         // then the loop's other sources have their turn
 constexpr TimeUs kPacingSlack = kMillisecond;  // ngtcp2 sends this early; GLib's timers need it
+constexpr TimeUs kMaxBurstTime = 5 * kMillisecond;  // that one burst takes at the paced rate
 constexpr TimeUs kPacingCredit = 2 * kMillisecond;  // what such a timer may come too late
-// Short header: flags, packet number at its longest, AEAD tag (RFC 9001), DATAGRAM type + length,
-// and an empty STREAM frame (finish_with_anchor).
-constexpr std::size_t kDatagramOverheadBytes = 1 + 4 + 16 + 3 + 13;
+// Short header: flags, packet number at its longest, AEAD tag (RFC 9001).
+constexpr std::size_t kShortPacketOverheadBytes = 1 + 4 + 16;
+// Type and length of a DATAGRAM frame of any size that fits into UDP (RFC 9221 section 4).
+constexpr std::size_t kDatagramFrameHeadBytes = 1 + 4;
+// An empty STREAM frame (finish_with_anchor).
+constexpr std::size_t kAnchorBytes = 13;
+constexpr std::size_t kDatagramOverheadBytes =
+    kShortPacketOverheadBytes + kDatagramFrameHeadBytes + kAnchorBytes;
 // RFC 8899 section 4.3: so many timeouts in a row at a large size mean a black hole.
 constexpr std::size_t kBlackHoleTimeouts = 3;
-constexpr TimeUs kRaiseAfterBlackHole = 600 * kSecond;  // PMTU_RAISE_TIMER of RFC 8899
+// A larger size is worth its probe when so many packets wait at least.
+constexpr std::size_t kProbeWhenPacketsWait = 8;
+// PROBE_TIMER of RFC 8899 section 5.1.1 is at least a second.
+constexpr TimeUs kMinProbeTimeout = kSecond;
+constexpr TimeUs kProbeTimeoutRoundTrips = 3;
 
 }  // namespace
 
@@ -42,13 +52,15 @@ QuicTransport::flush () {
   if (flushing_) return;
   flushing_ = true;
   kicked_ = false;
+  clock_left_ = 0;
   if (conn_ && !ended_) {
     for (const GiveUp &request : give_ups_) apply (request);
     give_ups_.clear ();
-    check_size (scheduler_.now ());
+    check_size ();
     if (!ended_ && !blocked_ && send_outbox ()) write_packets ();
   }
   flushing_ = false;
+  clock_left_ = 0;
   graveyard_.clear ();
   dispatch ();
   rearm ();
@@ -58,21 +70,31 @@ void
 QuicTransport::write_packets () {
   for (const StreamId id : parked_) {
     Stream *stream = find (id);
-    if (stream && peer_stopped (id)) stopped_by_peer (id, *stream);
-    turns_.push_back (id);
+    if (!stream) continue;
+    if (peer_stopped (id)) stopped_by_peer (id, *stream);
+    turns_.add_stream (stream->flow, id);
   }
   parked_.clear ();
   const Inside inside (inside_);
+  const std::size_t room =
+      std::clamp (path_.max_burst_bytes (), kMinDatagramBytes, BurstBuffer::kBytes);
   for (int round = 0; round < kMaxRoundsPerFlush; ++round) {
     const std::size_t limit = packet_limit ();
-    const std::size_t quantum = ngtcp2_conn_get_send_quantum (conn_.get ());
-    const std::size_t cap = std::min (std::max (quantum, limit), buffer_.size ());
+    if (!write_probe (room)) return;
+    const double rate = pacing_rate ();
+    // ngtcp2's quantum is ten packets at least, on the slowest way, too.
+    const std::size_t quantum =
+        std::min (ngtcp2_conn_get_send_quantum (conn_.get ()),
+                  static_cast<std::size_t> (std::min (rate * to_ns (kMaxBurstTime), 1e9)));
+    const std::size_t cap = std::min (std::max (quantum, limit), room);
+    std::uint8_t *const buffer = buffer_.data ();
     std::size_t used = 0;
     bool idle = false;
-    while (used + limit <= buffer_.size () && (used == 0 || used + limit <= cap)) {
-      const ngtcp2_ssize n = write_packet (buffer_.data () + used, limit);
+    while (used + limit <= cap) {
+      const ngtcp2_ssize n = write_packet (buffer + used, limit);
       if (n < 0) {
         outbox_.clear ();
+        buffer_.give_back ();
         library_error (static_cast<int> (n));
         return;
       }
@@ -85,13 +107,7 @@ QuicTransport::write_packets () {
     }
     if (used > 0) {
       // ngtcp2 only knows the last burst; a running total keeps the rate although it sends early.
-      const ngtcp2_conn_stat stat = conn_stat ();
       const auto now = static_cast<double> (now_ns ());
-      const double rate =  // bytes per ns; 1.25 as in RFC 9002 section 7.7
-          stat.pacing_rate > 0
-              ? stat.pacing_rate
-              : 1.25 * static_cast<double> (stat.cwnd) /
-                    static_cast<double> (std::max<ngtcp2_duration> (stat.smoothed_rtt, 1));
       // Lateness of a timer is made up for, idleness is not.
       pace_ns_ = std::clamp (pace_ns_, now - 1e3 * kPacingCredit, now + 1e3 * kPacingSlack);
       ngtcp2_conn_update_pkt_tx_time (conn_.get (), static_cast<ngtcp2_tstamp> (pace_ns_));
@@ -100,6 +116,16 @@ QuicTransport::write_packets () {
     if (!send_outbox () || idle || ended_) return;
   }
   wake ();  // more to send, after the others
+}
+
+// In bytes per nanosecond.
+double
+QuicTransport::pacing_rate () const {
+  const ngtcp2_conn_stat stat = conn_stat ();
+  if (stat.pacing_rate > 0) return stat.pacing_rate;
+  // RFC 9002 section 7.7: a window in a round trip, and a quarter more.
+  return 1.25 * static_cast<double> (stat.cwnd) /
+         static_cast<double> (std::max<ngtcp2_duration> (stat.smoothed_rtt, 1));
 }
 
 // Adds to the open burst where the size allows: all segments equal, only the last one shorter.
@@ -125,26 +151,80 @@ QuicTransport::send_outbox () {
   std::size_t done = 0;
   for (const Burst &burst : outbox_) {
     const ByteView bytes (buffer_.data () + burst.offset, burst.size);
-    if (path_.send (bytes, burst.segment) == Path::Sent::would_block) {
+    const Path::Sent sent = path_.send (bytes, burst.segment);
+    if (sent == Path::Sent::would_block) {
       blocked_ = true;
       break;
     }
     ++done;
+    // A probe that is too long fails by itself; a packet of a size that passed tells of a change.
+    if (sent == Path::Sent::too_long && burst.segment <= mtu_.packet_bytes ())
+      mtu_.black_hole (scheduler_.now ());
   }
   outbox_.erase (outbox_.begin (), outbox_.begin () + static_cast<std::ptrdiff_t> (done));
+  if (outbox_.empty ()) buffer_.give_back ();
   return !blocked_;
+}
+
+// Whether larger packets may pay: many are waiting for their turn, or datagrams, which are bounded
+// by a packet.
+bool
+QuicTransport::larger_pays () const {
+  if (turns_.datagrams () > 0) return true;
+  const std::size_t enough = kProbeWhenPacketsWait * packet_limit ();
+  std::size_t waiting = 0;
+  return turns_.any_stream ([&] (StreamId id) {
+    waiting += unsent_bytes (id);
+    return waiting >= enough;
+  });
+}
+
+// A probe of the packet size (RFC 8899 section 4.1) is a DATAGRAM of padding, whose fate ngtcp2
+// tells: its own probes end at 1444 bytes. False when the path takes no more.
+bool
+QuicTransport::write_probe (std::size_t room) {
+  if (!ready_ || !larger_pays ()) return true;
+  const TimeUs now = scheduler_.now ();
+  const std::optional<std::size_t> size = mtu_.due (now);
+  const bool anchored = size && may_be_last_in_flight (*size);
+  const std::size_t overhead = kShortPacketOverheadBytes + kDatagramFrameHeadBytes +
+                               (anchored ? kAnchorBytes : 0) +
+                               ngtcp2_conn_get_dcid (conn_.get ())->datalen;
+  if (!size || *size > room || *size <= overhead) return true;
+  std::vector<std::uint8_t> payload (*size - overhead);
+  payload.front () = kProbeByte;
+  const std::uint64_t tag = kProbeTag | ++probes_sent_;
+  const ngtcp2_vec vector = {payload.data (), payload.size ()};
+  ngtcp2_pkt_info info;
+  int accepted = 0;
+  ngtcp2_ssize n = ngtcp2_conn_writev_datagram (
+      conn_.get (), nullptr, &info, buffer_.data (), *size, &accepted,
+      anchored ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE : NGTCP2_WRITE_DATAGRAM_FLAG_NONE, tag, &vector, 1,
+      now_ns ());
+  if (n == NGTCP2_ERR_WRITE_MORE) n = finish_with_anchor (buffer_.data (), *size);
+  if (n <= 0) return true;
+  // What does not fit beside other frames is tried again with the next burst.
+  if (accepted) {
+    const auto rtt = static_cast<TimeUs> (conn_stat ().smoothed_rtt / NGTCP2_MICROSECONDS);
+    mtu_.sent (tag, static_cast<std::size_t> (n),
+               now + std::max (kMinProbeTimeout, kProbeTimeoutRoundTrips * rtt));
+  }
+  append_packet (0, static_cast<std::size_t> (n));
+  return send_outbox ();
 }
 
 ngtcp2_ssize
 QuicTransport::write_packet (std::uint8_t *dest, std::size_t limit) {
-  bool tried = false;
-  if (ready_) {
-    datagram_turn_ = !datagram_turn_;  // packet by packet, so that neither starves the other
-    ngtcp2_ssize n =
-        datagram_turn_ ? write_datagram (dest, limit, tried) : write_stream (dest, limit, tried);
-    if (tried) return n;
-    n = datagram_turn_ ? write_stream (dest, limit, tried) : write_datagram (dest, limit, tried);
-    if (tried) return n;
+  while (TurnQueue::Turn *turn = ready_ ? turns_.next () : nullptr) {
+    const bool datagram =
+        turn->streams.empty () || (turn->datagram_next && !turn->datagrams.empty ());
+    bool tried = false;
+    const ngtcp2_ssize n = datagram ? write_datagram (*turn, dest, limit, tried)
+                                    : write_stream (*turn, dest, limit, tried);
+    if (!tried) continue;
+    turn->datagram_next = !datagram;
+    turns_.sent (n > 0 ? static_cast<std::size_t> (n) : 0);
+    return n;
   }
   ngtcp2_pkt_info info;
   return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, dest, limit, nullptr,
@@ -152,14 +232,16 @@ QuicTransport::write_packet (std::uint8_t *dest, std::size_t limit) {
 }
 
 ngtcp2_ssize
-QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &tried) {
-  while (!datagrams_.empty ()) {
-    Datagram &next = datagrams_.front ();
+QuicTransport::write_datagram (TurnQueue::Turn &turn, std::uint8_t *dest, std::size_t limit,
+                               bool &tried) {
+  while (!turn.datagrams.empty ()) {
+    const QueuedDatagram &next = turn.datagrams.front ();
     int accepted = 0;
     ngtcp2_ssize n = NGTCP2_ERR_INVALID_ARGUMENT;
     if (next.bytes.size () <= max_datagram_payload_bytes ()) {
       ngtcp2_pkt_info info;
-      const ngtcp2_vec vector = {next.bytes.data (), next.bytes.size ()};
+      const ngtcp2_vec vector = {const_cast<std::uint8_t *> (next.bytes.data ()),
+                                 next.bytes.size ()};
       const std::uint32_t flags = may_be_last_in_flight (limit) ? NGTCP2_WRITE_DATAGRAM_FLAG_MORE
                                                                 : NGTCP2_WRITE_DATAGRAM_FLAG_NONE;
       n = ngtcp2_conn_writev_datagram (conn_.get (), nullptr, &info, dest, limit, &accepted, flags,
@@ -171,10 +253,7 @@ QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &trie
     // The packets may have become smaller since it was queued.
     const bool too_large = n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE;
     if (too_large) events_.push_back ({Event::lost, 0, next.tag});
-    if (too_large || accepted) {
-      datagram_bytes_ -= next.bytes.size ();
-      datagrams_.pop_front ();
-    }
+    if (too_large || accepted) turns_.take_datagram (turn);
     if (too_large) continue;
     tried = true;
     return n;
@@ -189,7 +268,7 @@ QuicTransport::write_datagram (std::uint8_t *dest, std::size_t limit, bool &trie
 bool
 QuicTransport::may_be_last_in_flight (std::size_t limit) const {
   const ngtcp2_conn_stat stat = conn_stat ();
-  return datagrams_.size () == 1 || stat.bytes_in_flight + 2 * limit >= stat.cwnd;
+  return turns_.datagrams () == 1 || stat.bytes_in_flight + 2 * limit >= stat.cwnd;
 }
 
 // Ends the packet that was begun, with an empty STREAM frame of any stream that still sends.
@@ -209,20 +288,21 @@ QuicTransport::finish_with_anchor (std::uint8_t *dest, std::size_t limit) {
 }
 
 ngtcp2_ssize
-QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried) {
-  while (!turns_.empty ()) {
-    const StreamId id = turns_.front ();
+QuicTransport::write_stream (TurnQueue::Turn &turn, std::uint8_t *dest, std::size_t limit,
+                             bool &tried) {
+  while (!turn.streams.empty ()) {
+    const StreamId id = turn.streams.front ();
     Stream *stream = find (id);
     if (!stream || !stream->has_work ()) {
       if (stream) stream->scheduled = false;
-      turns_.pop_front ();
+      turn.streams.pop_front ();
       continue;
     }
     const bool has_bytes = stream->queue.unsent_bytes () > 0;
     // Asked before, and not left to an error: a blocked stream must not hold up the others.
     if (has_bytes && (ngtcp2_conn_get_max_data_left (conn_.get ()) == 0 ||
                       ngtcp2_conn_get_max_stream_data_left (conn_.get (), id) == 0)) {
-      turns_.pop_front ();
+      turn.streams.pop_front ();
       parked_.push_back (id);
       continue;
     }
@@ -241,7 +321,7 @@ QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried)
         fin ? NGTCP2_WRITE_STREAM_FLAG_FIN : NGTCP2_WRITE_STREAM_FLAG_NONE, id, vectors_.data (),
         vectors_.size (), now_ns ());
     if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
-      turns_.pop_front ();
+      turn.streams.pop_front ();
       parked_.push_back (id);
       continue;
     }
@@ -258,9 +338,9 @@ QuicTransport::write_stream (std::uint8_t *dest, std::size_t limit, bool &tried)
         if (stream->newly_sent == 0) events_.push_back ({Event::sent, id, 0});
         stream->newly_sent += bytes;
       }
-      turns_.pop_front ();
+      turn.streams.pop_front ();
       stream->scheduled = stream->has_work ();
-      if (stream->scheduled) turns_.push_back (id);
+      if (stream->scheduled) turn.streams.push_back (id);
     }
     return n;
   }
@@ -274,7 +354,8 @@ QuicTransport::peer_stopped (StreamId id) {
   if constexpr (sizeof (std::size_t) < sizeof (std::uint64_t)) return false;
   ngtcp2_pkt_info info;
   const ngtcp2_vec impossible = {nullptr, SIZE_MAX};
-  return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, buffer_.data (), 0, nullptr,
+  std::uint8_t nothing = 0;
+  return ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, &nothing, 0, nullptr,
                                     NGTCP2_WRITE_STREAM_FLAG_NONE, id, &impossible, 1,
                                     now_ns ()) == NGTCP2_ERR_STREAM_SHUT_WR;
 }
@@ -293,34 +374,17 @@ QuicTransport::max_datagram_payload_bytes () const {
   const ngtcp2_transport_params *peer = ngtcp2_conn_get_remote_transport_params (conn_.get ());
   const std::uint64_t frame = peer ? peer->max_datagram_frame_size : 0;
   if (frame <= 3) return 0;
-  const std::size_t packet =
-      std::min (packet_limit (), ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()));
+  const std::size_t packet = packet_limit ();
   const std::size_t overhead =
       kDatagramOverheadBytes + ngtcp2_conn_get_dcid (conn_.get ())->datalen;
   return static_cast<std::size_t> (std::min<std::uint64_t> (packet - overhead, frame - 3));
 }
 
+// RFC 8899 section 4.3: silence, and nothing but full packets under way.
 void
-QuicTransport::shrink (TimeUs raise_after) {
-  shrunk_ = true;
-  raise_at_ = scheduler_.now () + raise_after;
-}
-
-// RFC 8899: goes down when large packets seem to vanish, and tries again later. ngtcp2 finds the
-// size once, by probes, but has no way back.
-void
-QuicTransport::check_size (TimeUs now) {
-  if (shrunk_ && now >= raise_at_) shrunk_ = false;
-  if (!shrunk_ && conn_stat ().pto_count >= kBlackHoleTimeouts &&
-      ngtcp2_conn_get_path_max_tx_udp_payload_size (conn_.get ()) > kMinDatagramBytes) {
-    shrink (kRaiseAfterBlackHole);
-  }
-}
-
-std::size_t
-QuicTransport::packet_limit () const {
-  if (shrunk_) return kMinDatagramBytes;
-  return std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, buffer_.size ());
+QuicTransport::check_size () {
+  if (packet_limit () > kMinDatagramBytes && conn_stat ().pto_count >= kBlackHoleTimeouts)
+    mtu_.black_hole (scheduler_.now ());
 }
 
 }  // namespace p2p

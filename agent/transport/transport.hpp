@@ -15,6 +15,12 @@ namespace p2p {
 
 using StreamId = std::int64_t;
 
+// What shares the way by weight when there is more to send than may leave. Flow 0 goes first.
+struct Flow {
+  std::uint64_t id = 0;
+  std::uint32_t weight = 256;
+};
+
 struct TransportStats {
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // UDP payload
   // Lost: those that carried stream data or datagrams.
@@ -61,8 +67,8 @@ class Transport {
 
   // None of these calls the observer from inside, but close() and destruction end its calls.
   // Bidirectional stream; P2P_ERROR_NOT_CONNECTED before ready, P2P_ERROR_WOULD_BLOCK while the
-  // peer allows no more of them.
-  virtual Result<StreamId> open_stream () = 0;
+  // peer allows no more of them. Streams that the peer opens are of flow 0 on this side.
+  virtual Result<StreamId> open_stream (const Flow &flow) = 0;
   // Queues `bytes` by reference until the peer's stack acknowledged them. Never refuses: the
   // session bounds what it queues by unsent_bytes() and its own accounting.
   virtual void write (StreamId id, const Ref<GBytes> &bytes, bool fin) = 0;
@@ -70,9 +76,11 @@ class Transport {
   virtual void consume (StreamId id, std::size_t bytes) = 0;  // opens the receive window again
   virtual void reset (StreamId id, std::uint64_t code) = 0;   // gives up sending
   virtual void stop (StreamId id, std::uint64_t code) = 0;    // asks the peer to stop sending
-  // Sends one datagram of `head` + `body` when the congestion window allows; false when the queue
-  // is full (dropped and counted). `tag` comes back in acked or lost.
-  virtual bool send_datagram (ByteView head, ByteView body, std::uint64_t tag) = 0;
+  // Sends one datagram of `head` + `body` when the congestion window allows; false when the flow's
+  // queue is full (dropped and counted). `tag`, below 2^63, comes back in acked or lost. The first
+  // byte is never 0xff: that marks the transport's own datagrams, its probes of the packet size.
+  virtual bool send_datagram (const Flow &flow, ByteView head, ByteView body,
+                              std::uint64_t tag) = 0;
   virtual std::size_t max_datagram_payload_bytes () const = 0;  // 0 before ready
   // Sends what may leave at once, then CONNECTION_CLOSE; no observer call follows. Code 0 is an
   // orderly end.

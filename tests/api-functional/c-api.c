@@ -57,6 +57,7 @@ static const struct {
     FUNCTION (p2p_channel_options_get_max_queue_bytes),
     FUNCTION (p2p_channel_options_get_max_retransmits),
     FUNCTION (p2p_channel_options_get_ordered),
+    FUNCTION (p2p_channel_options_get_priority),
     FUNCTION (p2p_channel_options_get_protocol),
     FUNCTION (p2p_channel_options_get_type),
     FUNCTION (p2p_channel_options_new),
@@ -64,6 +65,7 @@ static const struct {
     FUNCTION (p2p_channel_options_set_max_queue_bytes),
     FUNCTION (p2p_channel_options_set_max_retransmits),
     FUNCTION (p2p_channel_options_set_ordered),
+    FUNCTION (p2p_channel_options_set_priority),
     FUNCTION (p2p_channel_options_set_protocol),
     FUNCTION (p2p_channel_receive),
     FUNCTION (p2p_channel_receive_async),
@@ -168,12 +170,15 @@ test_options_keep_what_was_set (void) {
   p2p_channel_options_set_max_retransmits (options, 0);
   p2p_channel_options_set_protocol (options, "chat");
   p2p_channel_options_set_max_queue_bytes (options, 4096);
+  g_assert_cmpuint (p2p_channel_options_get_priority (options), ==, 256);
+  p2p_channel_options_set_priority (options, 1024);
   g_autoptr (P2pChannelOptions) copy = p2p_channel_options_copy (options);
   p2p_channel_options_set_protocol (options, NULL);
   g_assert_false (p2p_channel_options_get_ordered (copy));
   g_assert_cmpint (p2p_channel_options_get_max_retransmits (copy), ==, 0);
   g_assert_cmpstr (p2p_channel_options_get_protocol (copy), ==, "chat");
   g_assert_cmpuint (p2p_channel_options_get_max_queue_bytes (copy), ==, 4096);
+  g_assert_cmpuint (p2p_channel_options_get_priority (copy), ==, 1024);
 }
 
 static void

@@ -67,7 +67,7 @@ main (int argc, char **argv) {
   };
   sender.on_ready = [&] {
     start = loop.scheduler ().now ();
-    id = *sender.transport->open_stream ();
+    id = *sender.transport->open_stream ({});
     feed ();
   };
   sender.on_sent = feed;

@@ -216,6 +216,8 @@ TEST_F (ChannelPortTest, ActivityTellsEveryChange) {
   port->set_activity ([&] { ++calls; });
   on_core ([&] { pump->received (message_of ("a")); });
   EXPECT_GT (calls, 0);
+  ASSERT_FALSE (port->try_send (message_of ("b")));
+  on_core ([] {});
   calls = 0;
   confirm_all ();
   EXPECT_GT (calls, 0);

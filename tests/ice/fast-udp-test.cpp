@@ -245,7 +245,7 @@ TEST_P (FastUdpTest, GoesOnWithoutSegmentationWhereItIsRefused) {
 TEST_P (FastUdpTest, ADatagramTooLongForTheWayIsLostAndNothingElse) {
   refusals = {EMSGSIZE, EMSGSIZE};
   const std::string train = train_of (10, 1000);
-  EXPECT_EQ (a->send (ByteView (std::string_view (train)), 1000), Path::Sent::failed);
+  EXPECT_EQ (a->send (ByteView (std::string_view (train)), 1000), Path::Sent::too_long);
   refusals.clear ();
   EXPECT_EQ (a->abilities ().segmented, GetParam ().abilities.segmented);
   EXPECT_EQ (a->send (ByteView (std::string_view (train)), 1000), Path::Sent::all);

@@ -101,6 +101,12 @@ TEST_F (Robustness, ContradictionsAreProtocolErrors) {
          open.name = "\xff\xfe";
          inject (4, wire::encode (open));
        }},
+      {"priority of OPEN",
+       [&] {
+         wire::Open open = opening (0, true, true);
+         open.options.priority = 65536;
+         inject (4, wire::encode (open));
+       }},
       {"END",
        [&] {
          inject (4, wire::encode (opening (0, true, true)));

@@ -92,7 +92,7 @@ FakeTransport::make (StreamId id) {
 }
 
 Result<StreamId>
-FakeTransport::open_stream () {
+FakeTransport::open_stream (const Flow &) {
   if (!ready_ || closed_ || own_open_ >= network_.max_streams) {
     blocked_ = true;
     return Error{P2P_ERROR_WOULD_BLOCK, "The peer allows no more streams."};
@@ -235,7 +235,7 @@ FakeTransport::stop (StreamId id, std::uint64_t code) {
 }
 
 bool
-FakeTransport::send_datagram (ByteView head, ByteView body, std::uint64_t tag) {
+FakeTransport::send_datagram (const Flow &, ByteView head, ByteView body, std::uint64_t tag) {
   const auto peer = peer_.lock ();
   if (closed_ || !ready_ || !peer || datagrams_in_flight_ >= network_.max_datagrams_in_flight ||
       head.size + body.size > network_.max_datagram_bytes) {

@@ -50,13 +50,13 @@ class FakeTransport final : public Transport, public std::enable_shared_from_thi
   void set_observer (Observer *observer) override { observer_ = observer; }
   Scheduler &scheduler () override { return scheduler_; }
   bool is_client () const override { return client_; }
-  Result<StreamId> open_stream () override;
+  Result<StreamId> open_stream (const Flow &flow) override;
   void write (StreamId id, const Ref<GBytes> &bytes, bool fin) override;
   std::size_t unsent_bytes (StreamId id) const override;
   void consume (StreamId id, std::size_t bytes) override;
   void reset (StreamId id, std::uint64_t code) override;
   void stop (StreamId id, std::uint64_t code) override;
-  bool send_datagram (ByteView head, ByteView body, std::uint64_t tag) override;
+  bool send_datagram (const Flow &flow, ByteView head, ByteView body, std::uint64_t tag) override;
   std::size_t max_datagram_payload_bytes () const override {
     return ready_ ? network_.max_datagram_bytes : 0;
   }

@@ -118,6 +118,7 @@ class TapPath final : public Path, private Path::Receiver {
     EXPECT_LE (burst.size, max_burst_bytes ());
     EXPECT_LE (segment_bytes, max_datagram_bytes ());
     if (refuse && refuse ()) return Sent::would_block;
+    if (segment_bytes > refuses_above) return Sent::too_long;
     ++bursts;
     for (std::size_t at = 0; at < burst.size; at += segment_bytes) {
       const ByteView datagram = burst.sub (at, segment_bytes);
@@ -149,6 +150,7 @@ class TapPath final : public Path, private Path::Receiver {
   std::function<bool ()> refuse;  // asked for each burst
   std::function<bool ()> drop;    // asked for each datagram
   std::function<void (ByteView)> on_send, on_receive;
+  std::size_t refuses_above = SIZE_MAX;  // as a system does that knows a smaller MTU
   int bursts = 0;
 
  private:
@@ -207,7 +209,7 @@ struct QuicBench {
         << (server->closed ? server->closed->error.message : "server open");
   }
   StreamId open () {
-    auto id = client_transport->open_stream ();
+    auto id = client_transport->open_stream ({});
     EXPECT_TRUE (id) << (id ? "" : id.error ().message);
     return id ? *id : -1;
   }

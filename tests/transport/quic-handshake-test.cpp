@@ -194,7 +194,7 @@ TEST (QuicEnd, CloseIsRepeatedWhileThePeerStillSends) {
   bench.scheduler.run_for (kMillisecond);
   bench.options.down = false;
   bench.link->set_options (bench.options);
-  auto id = bench.server_transport->open_stream ();
+  auto id = bench.server_transport->open_stream ({});
   ASSERT_TRUE (id);
   bench.server_transport->write (*id, make_bytes ("are you there?"), false);
   ASSERT_TRUE (bench.run_until ([&] { return bench.server->closed.has_value (); }, kSecond));
@@ -230,7 +230,7 @@ TEST (QuicEnd, EveryCallIsHarmlessBeforeReadyAndAfterClose) {
   QuicBench bench;
   bench.start ();
   const auto poke = [] (Transport &t) {
-    auto id = t.open_stream ();
+    auto id = t.open_stream ({});
     EXPECT_FALSE (id);
     t.write (0, make_bytes ("x"), true);
     t.write (99, Ref<GBytes> (), true);
@@ -239,7 +239,7 @@ TEST (QuicEnd, EveryCallIsHarmlessBeforeReadyAndAfterClose) {
     t.stop (4, 1);
     EXPECT_EQ (t.unsent_bytes (7), 0u);
     EXPECT_EQ (t.max_datagram_payload_bytes (), 0u);
-    EXPECT_FALSE (t.send_datagram (ByteView (std::string_view ("a")), {}, 1));
+    EXPECT_FALSE (t.send_datagram ({}, ByteView (std::string_view ("a")), {}, 1));
     (void)t.stats ();
   };
   poke (*bench.client_transport);
@@ -266,7 +266,7 @@ TEST (QuicEnd, ObserverMayCloseFromInsideOfAnyCallback) {
     bench.client->on_ready = [&] {
       const StreamId id = bench.open ();
       bench.client_transport->write (id, make_bytes (pattern (50000, 2)), true);
-      bench.client_transport->send_datagram (ByteView (std::string_view ("hi")), {}, 1);
+      bench.client_transport->send_datagram ({}, ByteView (std::string_view ("hi")), {}, 1);
       if (where == 4) bench.client_transport->close (42, "");
     };
     if (where == 4) {
