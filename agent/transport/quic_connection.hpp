@@ -1,5 +1,6 @@
-// The QUIC transport's private parts, shared by quic_transport.cpp (set-up, callbacks, API) and
-// quic_writer.cpp (packets out). These three files are the only ones that know ngtcp2.
+// The QUIC transport's private parts, shared by quic_transport.cpp (set-up, packets in, API),
+// quic_callbacks.cpp (what ngtcp2 tells) and quic_writer.cpp (packets out). They and
+// quic_memory.cpp are the only ones that know ngtcp2.
 #pragma once
 #include <netinet/in.h>
 #include <ngtcp2/ngtcp2.h>
@@ -207,8 +208,8 @@ class QuicTransport final : public Transport, private Path::Receiver {
   std::vector<SendQueue> graveyard_;  // queues of closed streams, until ngtcp2 has returned
   std::unordered_map<StreamId, Stream> streams_;
   std::uint64_t initial_stream_window_bytes_ = 0;
-  TurnQueue turns_;               // what has something to send
-  std::vector<StreamId> parked_;  // out of window; they return with the next flush
+  TurnQueue turns_;                  // what has something to send
+  std::vector<StreamId> parked_;     // out of window; they return with the next flush
   std::unique_ptr<TlsSession> tls_;  // until both sides have done the handshake: 14 KiB
   bool tls_done_ = false;
   std::string cipher_;

@@ -1,6 +1,6 @@
 // QUIC (RFC 9000) with TLS 1.3, mutual authentication by pinned certificates, ALPN "p2p/1", over a
-// Path. Only quic_transport.cpp, quic_writer.cpp and quic_connection.hpp know ngtcp2. Core thread
-// only.
+// Path. The files quic_*.cpp behind quic_connection.hpp are the only ones that know ngtcp2.
+// Core thread only.
 #pragma once
 #include <memory>
 #include <string>

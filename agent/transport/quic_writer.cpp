@@ -13,12 +13,15 @@ constexpr TimeUs kMaxBurstTime = 5 * kMillisecond;  // that one burst takes at t
 constexpr TimeUs kPacingCredit = 2 * kMillisecond;  // what such a timer may come too late
 // Short header: flags, packet number at its longest, AEAD tag (RFC 9001).
 constexpr std::size_t kShortPacketOverheadBytes = 1 + 4 + 16;
-// Type and length of a DATAGRAM frame of any size that fits into UDP (RFC 9221 section 4).
-constexpr std::size_t kDatagramFrameHeadBytes = 1 + 4;
+// Type and length of a DATAGRAM frame (RFC 9221 section 4), the latter a varint.
+constexpr std::size_t
+datagram_frame_head_bytes (std::size_t payload_bytes) {
+  return 1 + (payload_bytes < 64 ? 1 : payload_bytes < 16384 ? 2 : 4);
+}
 // An empty STREAM frame (finish_with_anchor).
 constexpr std::size_t kAnchorBytes = 13;
 constexpr std::size_t kDatagramOverheadBytes =
-    kShortPacketOverheadBytes + kDatagramFrameHeadBytes + kAnchorBytes;
+    kShortPacketOverheadBytes + datagram_frame_head_bytes (BurstBuffer::kBytes) + kAnchorBytes;
 // RFC 8899 section 4.3: so many timeouts in a row at a large size mean a black hole.
 constexpr std::size_t kBlackHoleTimeouts = 3;
 // A larger size is worth its probe when so many packets wait at least.
@@ -187,9 +190,9 @@ QuicTransport::write_probe (std::size_t room) {
   const TimeUs now = scheduler_.now ();
   const std::optional<std::size_t> size = mtu_.due (now);
   const bool anchored = size && may_be_last_in_flight (*size);
-  const std::size_t overhead = kShortPacketOverheadBytes + kDatagramFrameHeadBytes +
-                               (anchored ? kAnchorBytes : 0) +
-                               ngtcp2_conn_get_dcid (conn_.get ())->datalen;
+  const std::size_t overhead =
+      kShortPacketOverheadBytes + datagram_frame_head_bytes (size.value_or (0)) +
+      (anchored ? kAnchorBytes : 0) + ngtcp2_conn_get_dcid (conn_.get ())->datalen;
   if (!size || *size > room || *size <= overhead) return true;
   std::vector<std::uint8_t> payload (*size - overhead);
   payload.front () = kProbeByte;
