@@ -23,8 +23,9 @@ LineConnection::LineConnection (Ref<GSocket> socket, std::size_t max_line_bytes,
   watch_ = std::make_unique<FdWatch> (
       g_main_context_get_thread_default (), g_socket_get_fd (socket_.get ()), G_IO_IN,
       [this, alive = std::weak_ptr<bool> (alive_)] (GIOCondition there) {
-        if (there & G_IO_OUT) on_writable ();
-        if (!alive.expired () && watch_ && (there & G_IO_IN)) on_readable ();
+        // What came is read before a write can fail: it may be a last word.
+        if (there & G_IO_IN) on_readable ();
+        if (!alive.expired () && watch_ && (there & G_IO_OUT) && !output_.empty ()) on_writable ();
       });
 }
 

@@ -27,8 +27,9 @@ local_config () {
 
 std::map<std::string, std::weak_ptr<LocalHub>> &
 hubs () {
-  static std::map<std::string, std::weak_ptr<LocalHub>> by_path;
-  return by_path;
+  // Never destroyed: the core thread still runs while the process exits.
+  static auto *const by_path = new std::map<std::string, std::weak_ptr<LocalHub>>;
+  return *by_path;
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ constexpr std::size_t kMaxPayloadBytes = kMaxFrameBytes;
 // one.
 Result<Ref<GTlsDatabase>>
 shared_authorities (const std::string &file) {
-  static std::map<std::string, Ref<GTlsDatabase>> by_file;
+  // Never destroyed: the core thread still runs while the process exits.
+  static auto &by_file = *new std::map<std::string, Ref<GTlsDatabase>>;
   if (const auto it = by_file.find (file); it != by_file.end ()) return it->second;
   GError *raw = nullptr;
   Ref<GTlsDatabase> database;

@@ -1,8 +1,15 @@
 #include "transport/send_queue.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace p2p {
+
+namespace {
+
+constexpr std::size_t kMinSlabBytes = 256, kMaxSlabBytes = 16 * 1024;
+
+}  // namespace
 
 void
 SendQueue::push (const Ref<GBytes> &bytes) {
@@ -10,9 +17,45 @@ SendQueue::push (const Ref<GBytes> &bytes) {
   gsize size = 0;
   const void *data = g_bytes_get_data (bytes.get (), &size);
   if (size == 0) return;
-  end_ += size;
-  unsent_ += size;
-  chunks_.push_back ({bytes, {data, size}, end_});
+  if (size <= kMaxCopiedBytes)
+    copy ({data, size});
+  else
+    append (bytes, {data, size});
+}
+
+void
+SendQueue::append (const Ref<GBytes> &bytes, ByteView view) {
+  end_ += view.size;
+  unsent_ += view.size;
+  chunks_.push_back ({bytes, view, end_});
+}
+
+void
+SendQueue::copy (ByteView view) {
+  if (slab_.size - slab_.used < view.size) {
+    // The first of a stream is small: many streams carry one short message.
+    const std::size_t size = std::clamp (2 * slab_.size, kMinSlabBytes, kMaxSlabBytes);
+    slab_.size = std::max (size, view.size);
+    slab_.used = 0;
+    slab_.data = static_cast<std::uint8_t *> (g_malloc (slab_.size));
+    slab_.bytes = Ref<GBytes>::adopt (g_bytes_new_take (slab_.data, slab_.size));
+  }
+  std::uint8_t *const at = slab_.data + slab_.used;
+  std::memcpy (at, view.data, view.size);
+  slab_.used += view.size;
+  // A chunk that still has something to send may grow; one that has left is counted already.
+  const bool grows = next_ < chunks_.size () &&
+                     chunks_.back ().bytes.get () == slab_.bytes.get () &&
+                     chunks_.back ().view.end () == at;
+  if (!grows) {
+    append (slab_.bytes, {at, view.size});
+    return;
+  }
+  Chunk &last = chunks_.back ();
+  last.view.size += view.size;
+  end_ += view.size;
+  last.end = end_;
+  unsent_ += view.size;
 }
 
 bool
@@ -46,6 +89,7 @@ SendQueue::mark_acked (std::uint64_t offset) {
     chunks_.pop_front ();
     --next_;
   }
+  if (chunks_.empty ()) slab_ = {};
 }
 
 void

@@ -1,4 +1,6 @@
-// What a stream still has to send, and what the peer has not acknowledged; bytes are never copied.
+// What a stream still has to send, and what the peer has not acknowledged. Long pieces are kept by
+// reference; short ones are copied together, because each piece of a packet costs more than its
+// bytes do.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -12,6 +14,8 @@ namespace p2p {
 
 class SendQueue {
  public:
+  static constexpr std::size_t kMaxCopiedBytes = 1024;
+
   void push (const Ref<GBytes> &bytes);
   std::size_t unsent_bytes () const { return unsent_; }
   // Up to `max_slices` slices of the next bytes, ending once `max_bytes` are reached. True when
@@ -30,7 +34,17 @@ class SendQueue {
     ByteView view;
     std::uint64_t end;  // stream offset
   };
+  // Where short pieces are copied to, one after the other. Its used part never changes.
+  struct Slab {
+    Ref<GBytes> bytes;
+    std::uint8_t *data = nullptr;
+    std::size_t size = 0, used = 0;
+  };
+  void append (const Ref<GBytes> &bytes, ByteView view);
+  void copy (ByteView view);
+
   std::deque<Chunk> chunks_;
+  Slab slab_;
   std::size_t next_ = 0;    // chunk to send from
   std::size_t within_ = 0;  // bytes of it that have left
   std::size_t unsent_ = 0;

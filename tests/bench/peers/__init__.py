@@ -1,0 +1,23 @@
+"""What is compared: this project and what a user would take instead."""
+
+from peers.core import Core
+from peers.endpoint import BlockingEndpoint, Endpoint, Pion
+from peers.gstreamer import P2pLaunch, SrtLaunch
+from peers.iperf import Iperf
+from peers.ngtcp2 import Ngtcp2
+from peers.udp import Udp
+
+ALL = {peer.name: peer for peer in (
+    P2pLaunch(),
+    Endpoint("p2p", "libp2pagent, C API", "bench-p2p"),
+    BlockingEndpoint("p2p-blocking", "libp2pagent, C API, blocking calls", "bench-p2p"),
+    Core(),
+    SrtLaunch(),
+    Endpoint("webrtc", "webrtcbin data channel", "bench-webrtc"),
+    Pion("pion", "pion data channel", "bench-pion"),
+    Endpoint("nice", "libnice reliable", "bench-nice"),
+    Ngtcp2(),
+    Iperf("tcp-cubic", "iperf3 TCP cubic", "cubic"),
+    Iperf("tcp-bbr", "iperf3 TCP bbr", "bbr"),
+    Udp(),
+)}
