@@ -21,7 +21,7 @@ namespace {
 
 // Below the number of unproven peers that an agent takes at once.
 constexpr unsigned kUnderWay = 48;
-constexpr int kSettleMs = 3000;
+constexpr int kSettleMs = 10000;  // probes of the path MTU go on for some seconds
 constexpr int kPatienceS = 120;
 
 [[noreturn]] void

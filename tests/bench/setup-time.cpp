@@ -231,6 +231,9 @@ main (int argc, char **argv) {
     server_up.push_back (after (other.connected_us));
     at_client.push_back (after (own.first_byte_us));
     at_server.push_back (after (other.first_byte_us));
+    if (g_getenv ("SETUP_TIME_EACH"))
+      std::printf ("%.1f %.1f %.1f %.1f\n", server_up.back (), client_up.back (), at_client.back (),
+                   at_server.back ());
     pipes.say ("next");
   }
   if (second) _exit (0);
