@@ -4,9 +4,6 @@ namespace p2p {
 
 namespace {
 
-constexpr std::uint64_t kTakenBytesPerTurn = 256 * 1024;  // well below what throttles a receiver
-constexpr TimeUs kTakenTimePerTurn = 5 * kMillisecond;
-
 // Wakes the waiters of a port when the cancellable is cancelled. Made and destroyed unlocked:
 // connecting may call back at once, and disconnecting waits for a running callback.
 class CancelWatch {
@@ -60,24 +57,20 @@ ChannelPort::ChannelPort (std::string name, const ChannelOptions &options,
 
 void
 ChannelPort::notify (std::condition_variable *changed, Lock lock) {
+  const auto activity = activity_;
+  // Unlocked first: who is woken wants the lock.
+  lock.unlock ();
   if (changed != &outgoing_changed_) incoming_changed_.notify_all ();
   if (changed != &incoming_changed_) outgoing_changed_.notify_all ();
-  const auto activity = activity_;
-  lock.unlock ();
   if (activity) activity ();
 }
 
 void
 ChannelPort::ask_for_turn (Lock lock) {
   if (turn_asked_ || !turn_) return;
-  // Of what was taken the core is told when there is nothing more to take, much to tell, or some
-  // time has gone by.
-  const TimeUs now_us = g_get_monotonic_time ();
-  const bool taken_due =
-      !taken_.empty () && (incoming_.empty () || taken_bytes_ >= kTakenBytesPerTurn ||
-                           now_us - turn_asked_us_ >= kTakenTimePerTurn);
+  // The core looks for what was taken by itself while a message was delivered not long ago.
+  const bool taken_due = !taken_.empty () && (!taken_watched_ || taken_bytes_ >= kTakenBytesPerTurn);
   if (outgoing_.empty () && !end_asked_ && !close_asked_ && !taken_due) return;
-  turn_asked_us_ = now_us;
   turn_asked_ = true;
   const auto turn = turn_;
   lock.unlock ();

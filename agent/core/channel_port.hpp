@@ -14,6 +14,9 @@
 
 namespace p2p {
 
+// So much of what was taken is told to the core at once: well below what throttles a receiver.
+constexpr std::uint64_t kTakenBytesPerTurn = 256 * 1024;
+
 class ChannelPort {
  public:
   // Lengths above `max_message_bytes` are refused until the peer has told its own limit.
@@ -77,7 +80,7 @@ class ChannelPort {
   std::function<void ()> activity_;
   std::function<void ()> turn_;  // posts the core's turn
   bool turn_asked_ = false;
-  TimeUs turn_asked_us_ = 0;
+  bool taken_watched_ = false;  // the core will look into taken_ before long
 };
 
 }  // namespace p2p

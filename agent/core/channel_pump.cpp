@@ -6,6 +6,7 @@ namespace p2p {
 
 namespace {
 
+constexpr TimeUs kTakenWatch = 5 * kMillisecond;
 constexpr std::uint64_t kRoomPart = 4;  // of the buffer is free before a waiting sender is woken
 
 }  // namespace
@@ -14,7 +15,8 @@ ChannelPump::ChannelPump (std::shared_ptr<ChannelPort> port)
     : port_ (std::move (port)), turn_end_ (core_loop ().scheduler ().make_timer ([this] {
         readers_woken_ = false;
         if (std::exchange (readers_wait_, false)) wake_readers ();
-      })) {}
+      })),
+      taken_watch_ (core_loop ().scheduler ().make_timer ([this] { confirm_taken (true); })) {}
 
 ChannelPump::~ChannelPump () {
   const std::lock_guard lock (port_->mutex_);
@@ -47,16 +49,32 @@ ChannelPump::close_asked () const {
   return port_->close_asked_;
 }
 
+// Without `all`, only when nobody looks into it later, or it is much.
 void
-ChannelPump::confirm_taken () {
+ChannelPump::confirm_taken (bool all) {
+  const auto keep = shared_from_this ();
   std::deque<Message> taken;
   {
     const std::lock_guard lock (port_->mutex_);
+    if (!all && port_->taken_watched_ && port_->taken_bytes_ < kTakenBytesPerTurn) return;
     taken.swap (port_->taken_);
     port_->taken_bytes_ = 0;
+    if (all) port_->taken_watched_ = false;
   }
+  // An application that takes on is watched on; one that rests will ask for a turn.
+  if (!taken.empty ()) watch_taken ();
   for (const Message &message : taken)
     if (channel_) channel_->consumed (message);
+}
+
+void
+ChannelPump::watch_taken () {
+  {
+    const std::lock_guard lock (port_->mutex_);
+    if (std::exchange (port_->taken_watched_, true)) return;
+  }
+  Scheduler &scheduler = core_loop ().scheduler ();
+  taken_watch_->arm (scheduler.now () + kTakenWatch);
 }
 
 void
@@ -114,7 +132,7 @@ ChannelPump::take_turn () {
     std::exchange (channel_, nullptr)->close ();
     return;
   }
-  confirm_taken ();
+  confirm_taken (false);
   send_outgoing ();
   if (!channel_) return;
   bool drained;
@@ -157,6 +175,7 @@ ChannelPump::received (Message message) {
   port_->incoming_.push_back (std::move (message));
   if (channel_) port_->stats_ = channel_->stats ();
   lock.unlock ();
+  watch_taken ();
   if (std::exchange (readers_woken_, true)) {
     readers_wait_ = true;
     return;

@@ -29,7 +29,8 @@ class ChannelPump : public std::enable_shared_from_this<ChannelPump> {
  private:
   void turn ();
   void take_turn ();
-  void confirm_taken ();
+  void confirm_taken (bool all);
+  void watch_taken ();
   void send_outgoing ();
   void publish ();
   void wake_readers ();
@@ -43,6 +44,9 @@ class ChannelPump : public std::enable_shared_from_this<ChannelPump> {
   // of datagrams holds many, and a wake-up costs more than a message.
   bool readers_woken_ = false, readers_wait_ = false;
   const std::unique_ptr<Scheduler::Timer> turn_end_;
+  // What was taken is confirmed some milliseconds after it came, so that one confirmation serves
+  // for many messages, and an answer need not come second to it.
+  const std::unique_ptr<Scheduler::Timer> taken_watch_;
 };
 
 }  // namespace p2p

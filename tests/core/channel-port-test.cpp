@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
+#include <future>
 #include <thread>
 
 #include "base/loop_thread.hpp"
@@ -37,7 +39,10 @@ class FakeChannel final : public Channel {
     return true;
   }
   void finish () override { finished = true; }
-  void consumed (const Message &message) override { confirmed.push_back (text_of (message)); }
+  void consumed (const Message &message) override {
+    confirmed.push_back (text_of (message));
+    if (on_consumed) on_consumed ();
+  }
   bool flushed () const override { return kept.empty (); }
   void close () override { closed = true; }
   ChannelStats stats () const override {
@@ -49,6 +54,7 @@ class FakeChannel final : public Channel {
   std::size_t room = SIZE_MAX;
   std::deque<Message> kept;
   std::vector<std::string> confirmed;
+  std::function<void ()> on_consumed;
   bool finished = false, closed = false;
 
  private:
@@ -149,6 +155,8 @@ TEST_F (ChannelPortTest, CancellingEndsEveryWait) {
 
 TEST_F (ChannelPortTest, ConfirmsOnlyWhatTheApplicationTook) {
   attach ();
+  std::promise<void> confirmed;
+  channel.on_consumed = [&] { confirmed.set_value (); };
   on_core ([&] {
     pump->received (message_of ("a"));
     pump->received (message_of ("b"));
@@ -156,6 +164,7 @@ TEST_F (ChannelPortTest, ConfirmsOnlyWhatTheApplicationTook) {
   auto first = port->try_receive ();
   ASSERT_TRUE (first.ok ());
   EXPECT_EQ (text_of (*first), "a");
+  confirmed.get_future ().wait ();
   on_core ([&] { EXPECT_EQ (channel.confirmed, std::vector<std::string>{"a"}); });
 }
 
