@@ -69,7 +69,8 @@ void
 ChannelPort::ask_for_turn (Lock lock) {
   if (turn_asked_ || !turn_) return;
   // The core looks for what was taken by itself while a message was delivered not long ago.
-  const bool taken_due = !taken_.empty () && (!taken_watched_ || taken_bytes_ >= kTakenBytesPerTurn);
+  const bool taken_due =
+      !taken_.empty () && (!taken_watched_ || taken_bytes_ >= kTakenBytesPerTurn);
   if (outgoing_.empty () && !end_asked_ && !close_asked_ && !taken_due) return;
   turn_asked_ = true;
   const auto turn = turn_;

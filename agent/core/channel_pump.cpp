@@ -12,7 +12,8 @@ constexpr std::uint64_t kRoomPart = 4;  // of the buffer is free before a waitin
 }  // namespace
 
 ChannelPump::ChannelPump (std::shared_ptr<ChannelPort> port)
-    : port_ (std::move (port)), turn_end_ (core_loop ().scheduler ().make_timer ([this] {
+    : port_ (std::move (port)),
+      turn_end_ (core_loop ().scheduler ().make_timer ([this] {
         readers_woken_ = false;
         if (std::exchange (readers_wait_, false)) wake_readers ();
       })),
@@ -144,6 +145,7 @@ ChannelPump::take_turn () {
     end_sent_ = true;
     channel_->finish ();
   }
+  channel_->push_out ();
   publish ();
 }
 

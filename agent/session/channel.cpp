@@ -36,6 +36,12 @@ ChannelImpl::send (const Message &message) {
 }
 
 void
+ChannelImpl::push_out () {
+  // Inside of a callback it follows by itself.
+  if (session_.depth_ == 0 && session_.transport_) session_.transport_->flush ();
+}
+
+void
 ChannelImpl::finish () {
   SessionImpl::Entry entry (session_);
   if (closing_) return;

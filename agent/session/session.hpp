@@ -74,6 +74,8 @@ class Channel {
   // always taken when nothing waits). Fails when the message is above the peer's limit or the
   // sending direction was finished.
   virtual Result<bool> send (const Message &message) = 0;
+  // What was sent leaves now, as far as it may, and not at the next turn of the loop.
+  virtual void push_out () = 0;
   // No more messages in this direction; the peer sees the end after the last one.
   virtual void finish () = 0;
   // The application has taken this received message: confirms it to the peer, and opens the window.

@@ -26,6 +26,7 @@ class ChannelImpl final : public Channel {
   const std::string &name () const override { return name_; }
   const ChannelOptions &options () const override { return options_; }
   Result<bool> send (const Message &message) override;
+  void push_out () override;
   void finish () override;
   void consumed (const Message &message) override;
   bool flushed () const override;

@@ -116,7 +116,10 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
       t.graveyard_.push_back (std::move (it->second.queue));
       t.streams_.erase (it);
     }
-    if (!ngtcp2_conn_is_local_stream (conn, id)) ngtcp2_conn_extend_max_streams_bidi (conn, 1);
+    if (!ngtcp2_conn_is_local_stream (conn, id)) {
+      ngtcp2_conn_extend_max_streams_bidi (conn, 1);
+      t.news_ = true;
+    }
     t.events_.push_back ({Event::closed, id, 0});
     return 0;
   };
@@ -133,6 +136,7 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
   };
   callbacks.ack_datagram = [] (ngtcp2_conn *, std::uint64_t tag, void *user_data) {
     QuicTransport &t = self (user_data);
+    t.settled (tag);
     if (!(tag & kProbeTag)) t.events_.push_back ({Event::acked, 0, tag});
     if (t.mtu_.acked (tag, t.scheduler_.now ()))
       g_debug ("quic: packets of %zu bytes from now on", t.packet_limit ());
@@ -144,6 +148,7 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
       t.mtu_.lost (tag, t.scheduler_.now ());
       return 0;
     }
+    t.settled (tag);
     ++t.datagrams_lost_;
     t.events_.push_back ({Event::lost, 0, tag});
     return 0;

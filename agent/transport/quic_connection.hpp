@@ -71,6 +71,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
   Scheduler &scheduler () override { return scheduler_; }
   bool is_client () const override { return config_.client; }
   Result<StreamId> open_stream (const Flow &flow) override;
+  void flush () override;
   void write (StreamId id, const Ref<GBytes> &bytes, bool fin) override;
   std::size_t unsent_bytes (StreamId id) const override;
   void consume (StreamId id, std::size_t bytes) override;
@@ -97,6 +98,12 @@ class QuicTransport final : public Transport, private Path::Receiver {
     bool has_work () const {
       return !write_ended && (queue.unsent_bytes () > 0 || (fin_queued && !fin_sent));
     }
+  };
+  // A datagram whose packet ngtcp2 may take for retransmitted after a timeout: it forgets the
+  // datagram then, and tells no loss.
+  struct Anchored {
+    std::uint64_t tag;
+    TimeUs lost_at;
   };
   struct Burst {
     std::size_t offset, size, segment, count;
@@ -125,7 +132,12 @@ class QuicTransport final : public Transport, private Path::Receiver {
 
   // Path::Receiver
   void path_received (Path &, ByteView datagram) override { receive (datagram); }
-  void path_batch_done (Path &) override { flush (); }
+  void path_batch_done (Path &) override {
+    if (answer_can_wait ())
+      settle ();
+    else
+      flush ();
+  }
   void path_writable (Path &) override {
     blocked_ = false;
     flush ();
@@ -145,7 +157,8 @@ class QuicTransport final : public Transport, private Path::Receiver {
   void on_timer ();
   void wake ();
   void rearm ();
-  void flush ();
+  bool answer_can_wait ();
+  void settle ();
   void write_packets ();
   bool send_outbox ();
   double pacing_rate () const;
@@ -171,6 +184,9 @@ class QuicTransport final : public Transport, private Path::Receiver {
   void check_size ();
   bool write_probe (std::size_t room);
   bool larger_pays () const;
+  TimeUs give_up_after () const;
+  void give_up_anchored ();
+  void settled (std::uint64_t tag);
   std::size_t packet_limit () const { return mtu_.packet_bytes (); }
   ngtcp2_conn_stat conn_stat () const;
   bool talking () const { return observer_ && !ended_; }
@@ -196,6 +212,8 @@ class QuicTransport final : public Transport, private Path::Receiver {
   std::unique_ptr<Scheduler::Timer> timer_;
   const TimeUs started_us_;
   TimeUs clock_us_ = 0;
+  bool news_ = false;  // of ngtcp2 for the peer, other than acknowledgements
+  std::uint64_t received_since_flush_bytes_ = 0, consumed_since_flush_bytes_ = 0;
   unsigned clock_left_ = 0;  // uses of clock_us_; none at the beginning and end of every flush
   TimeUs handshake_us_ = 0;
   bool ready_ = false, ended_ = false, close_pending_ = false, kicked_ = false, flushing_ = false,
@@ -219,8 +237,9 @@ class QuicTransport final : public Transport, private Path::Receiver {
       kMinDatagramBytes;  // of a packet; ngtcp2 takes it once, at the start
   MtuSearch mtu_;
   std::uint64_t probes_sent_ = 0;
-  BurstBuffer buffer_;         // held while the outbox is not empty
-  std::vector<Burst> outbox_;  // bursts in buffer_ that the path has not taken yet
+  std::vector<Anchored> anchored_;  // in order of time, some at most
+  BurstBuffer buffer_;              // held while the outbox is not empty
+  std::vector<Burst> outbox_;       // bursts in buffer_ that the path has not taken yet
   bool blocked_ = false;
   double pace_ns_ = 0;  // when what was written so far should have left
   std::vector<ByteView> slices_;

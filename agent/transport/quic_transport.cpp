@@ -15,6 +15,7 @@ constexpr std::size_t kConnectionIdBytes = 8;
 // A window that is used up in fewer round trips than this is too small for the way.
 constexpr int kGrowBelowRoundTrips = 4;
 constexpr std::uint64_t kInitialConnectionWindowBytes = 512 * 1024;
+constexpr std::uint64_t kConsumedBytesPerWake = 64 * 1024;
 constexpr std::size_t kMaxReasonBytes = 256;
 
 // ngtcp2 takes 0 for "no idle timeout" and UINT64_MAX for "no handshake timeout".
@@ -135,6 +136,7 @@ QuicTransport::receive (ByteView datagram) {
     code = ngtcp2_conn_read_pkt (conn_.get (), &dummy_path_, &info, datagram.data, datagram.size,
                                  now_ns ());
   }
+  received_since_flush_bytes_ += datagram.size;
   graveyard_.clear ();
   if (tls_done_ && tls_ && code == 0) {
     // The keys are ngtcp2's, and the next ones come of them (RFC 9001 section 6).
@@ -238,7 +240,9 @@ QuicTransport::consume (StreamId id, std::size_t bytes) {
   if (freed == 0) return;
   stream->unconsumed -= freed;
   ngtcp2_conn_extend_max_stream_offset (conn_.get (), id, freed + window_growth (*stream, freed));
-  wake ();
+  // ngtcp2 tells the peer once it is half of a window.
+  consumed_since_flush_bytes_ += freed;
+  if (consumed_since_flush_bytes_ >= kConsumedBytesPerWake) wake ();
 }
 
 // Doubles the window of a stream whose application takes a whole one within a few round trips.

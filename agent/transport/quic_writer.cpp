@@ -5,10 +5,11 @@ namespace p2p {
 
 namespace {
 
-constexpr std::size_t kMaxSegments = 64;       // UDP_MAX_SEGMENTS of Linux
-constexpr std::size_t kMaxSlices = 64;         // iovecs offered for one packet
-constexpr int kMaxRoundsPerFlush = 16;         // then the loop's other sources have their turn
-constexpr TimeUs kPacingSlack = kMillisecond;  // ngtcp2 sends this early; GLib's timers need it
+constexpr std::size_t kMaxSegments = 64;         // UDP_MAX_SEGMENTS of Linux
+constexpr std::size_t kMaxSlices = 64;           // iovecs offered for one packet
+constexpr int kMaxRoundsPerFlush = 16;           // then the loop's other sources have their turn
+constexpr TimeUs kPacingSlack = kMillisecond;    // ngtcp2 sends this early; GLib's timers need it
+constexpr std::size_t kShortReceiptBytes = 600;  // less than half a packet: not a bulk transfer
 constexpr TimeUs kMaxBurstTime = 5 * kMillisecond;  // that one burst takes at the paced rate
 constexpr TimeUs kPacingCredit = 2 * kMillisecond;  // what such a timer may come too late
 // Short header: flags, packet number at its longest, AEAD tag (RFC 9001).
@@ -45,24 +46,67 @@ QuicTransport::rearm () {
     timer_->disarm ();
     return;
   }
-  const auto when = static_cast<TimeUs> (expiry / NGTCP2_MICROSECONDS + 1);
+  auto when = static_cast<TimeUs> (expiry / NGTCP2_MICROSECONDS + 1);
+  if (!anchored_.empty ()) when = std::min (when, anchored_.front ().lost_at);
   // The pacing deadline counts even with nothing to send: never arm in the past, that would spin.
   timer_->arm (when > now ? when : now + kMillisecond);
 }
 
+// How long the fate of a packet may stay unknown.
+TimeUs
+QuicTransport::give_up_after () const {
+  const auto rtt = static_cast<TimeUs> (conn_stat ().smoothed_rtt / NGTCP2_MICROSECONDS);
+  return std::max (kMinProbeTimeout, kProbeTimeoutRoundTrips * rtt);
+}
+
+void
+QuicTransport::settled (std::uint64_t tag) {
+  anchored_.erase (std::remove_if (anchored_.begin (), anchored_.end (),
+                                   [tag] (const Anchored &a) { return a.tag == tag; }),
+                   anchored_.end ());
+}
+
+void
+QuicTransport::give_up_anchored () {
+  const TimeUs now = scheduler_.now ();
+  auto end = anchored_.begin ();
+  for (; end != anchored_.end () && end->lost_at <= now; ++end) {
+    ++datagrams_lost_;
+    events_.push_back ({Event::lost, 0, end->tag});
+  }
+  anchored_.erase (anchored_.begin (), end);
+}
+
+// Whether there is nothing to send but the acknowledgement of something short. It waits for more
+// (RFC 9000 section 13.2.2), for something to go with, or for ngtcp2's timer: an answer often
+// follows at once, and would be a second packet.
+bool
+QuicTransport::answer_can_wait () {
+  return ready_ && !ended_ && !news_ && received_since_flush_bytes_ < kShortReceiptBytes &&
+         turns_.empty () && parked_.empty () && give_ups_.empty () && outbox_.empty () && !kicked_;
+}
+
 void
 QuicTransport::flush () {
-  if (flushing_) return;
+  if (flushing_ || inside_ > 0) return;
   flushing_ = true;
   kicked_ = false;
   clock_left_ = 0;
+  news_ = false;
+  received_since_flush_bytes_ = consumed_since_flush_bytes_ = 0;
   if (conn_ && !ended_) {
     for (const GiveUp &request : give_ups_) apply (request);
     give_ups_.clear ();
     check_size ();
+    give_up_anchored ();
     if (!ended_ && !blocked_ && send_outbox ()) write_packets ();
   }
   flushing_ = false;
+  settle ();
+}
+
+void
+QuicTransport::settle () {
   clock_left_ = 0;
   graveyard_.clear ();
   dispatch ();
@@ -208,9 +252,7 @@ QuicTransport::write_probe (std::size_t room) {
   if (n <= 0) return true;
   // What does not fit beside other frames is tried again with the next burst.
   if (accepted) {
-    const auto rtt = static_cast<TimeUs> (conn_stat ().smoothed_rtt / NGTCP2_MICROSECONDS);
-    mtu_.sent (tag, static_cast<std::size_t> (n),
-               now + std::max (kMinProbeTimeout, kProbeTimeoutRoundTrips * rtt));
+    mtu_.sent (tag, static_cast<std::size_t> (n), now + give_up_after ());
   }
   append_packet (0, static_cast<std::size_t> (n));
   return send_outbox ();
@@ -251,7 +293,10 @@ QuicTransport::write_datagram (TurnQueue::Turn &turn, std::uint8_t *dest, std::s
                                        next.tag, &vector,
                                        next.bytes.empty () ? 0 : 1,  // an empty vector would assert
                                        now_ns ());
-      if (n == NGTCP2_ERR_WRITE_MORE) n = finish_with_anchor (dest, limit);
+      if (n == NGTCP2_ERR_WRITE_MORE) {
+        n = finish_with_anchor (dest, limit);
+        anchored_.push_back ({next.tag, scheduler_.now () + give_up_after ()});
+      }
     }
     // The packets may have become smaller since it was queued.
     const bool too_large = n == NGTCP2_ERR_INVALID_ARGUMENT || n == NGTCP2_ERR_INVALID_STATE;

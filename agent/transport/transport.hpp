@@ -69,6 +69,8 @@ class Transport {
   // Bidirectional stream; P2P_ERROR_NOT_CONNECTED before ready, P2P_ERROR_WOULD_BLOCK while the
   // peer allows no more of them. Streams that the peer opens are of flow 0 on this side.
   virtual Result<StreamId> open_stream (const Flow &flow) = 0;
+  // What was written leaves now, as far as it may, and not at the next turn of the loop.
+  virtual void flush () = 0;
   // Queues `bytes` by reference until the peer's stack acknowledged them. Never refuses: the
   // session bounds what it queues by unsent_bytes() and its own accounting.
   virtual void write (StreamId id, const Ref<GBytes> &bytes, bool fin) = 0;

@@ -47,6 +47,7 @@ class TurnQueue {
   void sent (std::size_t bytes);
   QueuedDatagram take_datagram (Turn &turn);
 
+  bool empty () { return next () == nullptr; }
   std::size_t datagrams () const { return datagrams_; }
   // In the order in which they would come; for looking, not for taking.
   template <class Look>

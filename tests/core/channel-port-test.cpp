@@ -39,6 +39,7 @@ class FakeChannel final : public Channel {
     return true;
   }
   void finish () override { finished = true; }
+  void push_out () override {}
   void consumed (const Message &message) override {
     confirmed.push_back (text_of (message));
     if (on_consumed) on_consumed ();

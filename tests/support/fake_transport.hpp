@@ -51,6 +51,7 @@ class FakeTransport final : public Transport, public std::enable_shared_from_thi
   Scheduler &scheduler () override { return scheduler_; }
   bool is_client () const override { return client_; }
   Result<StreamId> open_stream (const Flow &flow) override;
+  void flush () override {}
   void write (StreamId id, const Ref<GBytes> &bytes, bool fin) override;
   std::size_t unsent_bytes (StreamId id) const override;
   void consume (StreamId id, std::size_t bytes) override;
