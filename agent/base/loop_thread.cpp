@@ -1,5 +1,9 @@
 #include "base/loop_thread.hpp"
 
+#include <glib-unix.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <condition_variable>
 #include <mutex>
 
@@ -26,23 +30,59 @@ LoopThread::LoopThread (const char *name)
     : context_ (Ref<GMainContext>::adopt (g_main_context_new ())),
       loop_ (Ref<GMainLoop>::adopt (g_main_loop_new (context_.get (), FALSE))),
       scheduler_ (context_.get ()),
-      thread_ (g_thread_new (
-          name,
-          [] (gpointer data) -> gpointer {
-            auto *loop = static_cast<GMainLoop *> (data);
-            GMainContext *context = g_main_loop_get_context (loop);
-            g_main_context_push_thread_default (context);
-            g_main_loop_run (loop);
-            g_main_context_pop_thread_default (context);
-            g_main_loop_unref (loop);
-            return nullptr;
-          },
-          g_main_loop_ref (loop_.get ()))) {}
+      wake_fd_ (eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      wake_source_ (g_unix_fd_source_new (wake_fd_, G_IO_IN)) {
+  const GUnixFDSourceFunc ready = [] (gint, GIOCondition, gpointer data) -> gboolean {
+    static_cast<LoopThread *> (data)->run_tasks ();
+    return G_SOURCE_CONTINUE;
+  };
+  g_source_set_callback (wake_source_.get (), G_SOURCE_FUNC (ready), this, nullptr);
+  g_source_set_static_name (wake_source_.get (), "p2p tasks");
+  g_source_set_can_recurse (wake_source_.get (), TRUE);  // saves two wake-ups per dispatch
+  g_source_attach (wake_source_.get (), context_.get ());
+  const GThreadFunc run = [] (gpointer data) -> gpointer {
+    auto *loop = static_cast<GMainLoop *> (data);
+    GMainContext *context = g_main_loop_get_context (loop);
+    g_main_context_push_thread_default (context);
+    g_main_loop_run (loop);
+    g_main_context_pop_thread_default (context);
+    g_main_loop_unref (loop);
+    return nullptr;
+  };
+  thread_ = g_thread_new (name, run, g_main_loop_ref (loop_.get ()));
+}
 
 LoopThread::~LoopThread () {
   // Posted, so that it cannot come before g_main_loop_run.
   post ([loop = loop_] { g_main_loop_quit (loop.get ()); });
   g_thread_join (thread_);
+  wake_source_.reset ();
+  close (wake_fd_);
+}
+
+void
+LoopThread::post (std::function<void ()> work) {
+  {
+    const MutexLock lock (mutex_);
+    tasks_.push_back (std::move (work));
+    if (tasks_.size () > 1) return;  // its thread was woken for the first
+  }
+  eventfd_write (wake_fd_, 1);
+}
+
+void
+LoopThread::run_tasks () {
+  eventfd_t count = 0;
+  eventfd_read (wake_fd_, &count);
+  std::vector<std::function<void ()>> tasks;
+  {
+    const MutexLock lock (mutex_);
+    tasks.swap (tasks_);
+  }
+  for (auto &task : tasks) {
+    task ();
+    task = nullptr;  // what it holds goes before the next one runs
+  }
 }
 
 void

@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <memory>
+#include <vector>
 
+#include "base/mutex.hpp"
 #include "base/ptr.hpp"
 #include "base/scheduler.hpp"
 
@@ -23,15 +25,23 @@ class LoopThread {
 
   GMainContext *context () const { return context_.get (); }
   bool is_current () const { return g_main_context_is_owner (context_.get ()); }
-  void post (std::function<void ()> work) { p2p::post (context_.get (), std::move (work)); }
+  // As p2p::post(), for less: tasks are queued beside the context, and one wake-up serves for all
+  // that wait. The context's own lock is held while it wakes its thread, which then waits for it.
+  void post (std::function<void ()> work);
   // Runs `work` on the loop and waits for it; runs it in place when called on the loop.
   void run_sync (const std::function<void ()> &work);
   Scheduler &scheduler () { return scheduler_; }
 
  private:
+  void run_tasks ();
+
   Ref<GMainContext> context_;
   Ref<GMainLoop> loop_;
   LoopScheduler scheduler_;
+  const int wake_fd_;
+  UniqueSource wake_source_;
+  Mutex mutex_;
+  std::vector<std::function<void ()>> tasks_ P2P_GUARDED_BY (mutex_);
   GThread *thread_;
 };
 
