@@ -10,7 +10,7 @@ constexpr std::size_t kMaxSlices = 64;           // iovecs offered for one packe
 constexpr int kMaxRoundsPerFlush = 16;           // then the loop's other sources have their turn
 constexpr TimeUs kPacingSlack = kMillisecond;    // ngtcp2 sends this early; GLib's timers need it
 constexpr std::size_t kShortReceiptBytes = 600;  // less than half a packet: not a bulk transfer
-constexpr TimeUs kMaxBurstTime = 5 * kMillisecond;  // that one burst takes at the paced rate
+constexpr TimeUs kBurstTime = kPacingSlack;      // that one burst takes at the paced rate
 constexpr TimeUs kPacingCredit = 2 * kMillisecond;  // what such a timer may come too late
 // Short header: flags, packet number at its longest, AEAD tag (RFC 9001).
 constexpr std::size_t kShortPacketOverheadBytes = 1 + 4 + 16;
@@ -129,11 +129,9 @@ QuicTransport::write_packets () {
     const std::size_t limit = packet_limit ();
     if (!write_probe (room)) return;
     const double rate = pacing_rate ();
-    // ngtcp2's quantum is ten packets at least, on the slowest way, too.
-    const std::size_t quantum =
-        std::min (ngtcp2_conn_get_send_quantum (conn_.get ()),
-                  static_cast<std::size_t> (std::min (rate * to_ns (kMaxBurstTime), 1e9)));
-    const std::size_t cap = std::min (std::max (quantum, limit), room);
+    // What a timer lets leave at once anyway goes in one burst.
+    const double quantum = std::min (rate * static_cast<double> (to_ns (kBurstTime)), 1e9);
+    const std::size_t cap = std::clamp (static_cast<std::size_t> (quantum), limit, room);
     std::uint8_t *const buffer = buffer_.data ();
     std::size_t used = 0;
     bool idle = false;
