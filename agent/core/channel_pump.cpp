@@ -17,7 +17,13 @@ ChannelPump::ChannelPump (std::shared_ptr<ChannelPort> port)
         readers_woken_ = false;
         if (std::exchange (readers_wait_, false)) wake_readers ();
       })),
-      taken_watch_ (core_loop ().scheduler ().make_timer ([this] { confirm_taken (true); })) {}
+      taken_watch_ (core_loop ().scheduler ().make_timer ([this] {
+        {
+          const std::lock_guard lock (port_->mutex_);
+          port_->taken_watched_ = false;
+        }
+        confirm_taken ();
+      })) {}
 
 ChannelPump::~ChannelPump () {
   const std::lock_guard lock (port_->mutex_);
@@ -35,13 +41,37 @@ ChannelPump::start () {
 }
 
 void
-ChannelPump::attach (Channel &channel, std::uint64_t peer_limit_bytes) {
+ChannelPump::attach (Channel &channel, std::uint64_t peer_limit_bytes, bool proven) {
   channel_ = &channel;
+  if (proven)
+    prove (peer_limit_bytes);
+  else
+    turn ();
+}
+
+void
+ChannelPump::prove (std::uint64_t peer_limit_bytes) {
+  proven_ = true;
+  unproven_.clear ();
   {
     const std::lock_guard lock (port_->mutex_);
     port_->max_message_bytes_ = peer_limit_bytes;
   }
   turn ();
+}
+
+void
+ChannelPump::withdraw () {
+  if (proven_) return;
+  channel_ = nullptr;
+  end_sent_ = false;
+  const std::lock_guard lock (port_->mutex_);
+  for (auto message = unproven_.rbegin (); message != unproven_.rend (); ++message) {
+    port_->outgoing_bytes_ += message_cost (*message);
+    port_->outgoing_.push_front (std::move (*message));
+  }
+  unproven_.clear ();
+  port_->buffered_bytes_ = 0;
 }
 
 bool
@@ -50,22 +80,29 @@ ChannelPump::close_asked () const {
   return port_->close_asked_;
 }
 
-// Without `all`, only when nobody looks into it later, or it is much.
 void
-ChannelPump::confirm_taken (bool all) {
+ChannelPump::confirm_taken () {
   const auto keep = shared_from_this ();
   std::deque<Message> taken;
   {
     const std::lock_guard lock (port_->mutex_);
-    if (!all && port_->taken_watched_ && port_->taken_bytes_ < kTakenBytesPerTurn) return;
     taken.swap (port_->taken_);
     port_->taken_bytes_ = 0;
-    if (all) port_->taken_watched_ = false;
   }
   // An application that takes on is watched on; one that rests will ask for a turn.
   if (!taken.empty ()) watch_taken ();
   for (const Message &message : taken)
     if (channel_) channel_->consumed (message);
+}
+
+// When nobody looks into it later, or it is much.
+void
+ChannelPump::confirm_taken_if_due () {
+  {
+    const std::lock_guard lock (port_->mutex_);
+    if (port_->taken_watched_ && port_->taken_bytes_ < kTakenBytesPerTurn) return;
+  }
+  confirm_taken ();
 }
 
 void
@@ -101,6 +138,7 @@ ChannelPump::send_outgoing () {
     if (port_->outgoing_.empty ()) continue;  // the port was closed meanwhile
     const std::uint64_t waiting = port_->outgoing_bytes_ + port_->buffered_bytes_;
     port_->outgoing_.pop_front ();
+    if (!proven_) unproven_.push_back (message);
     port_->outgoing_bytes_ -= message_cost (message);
     port_->buffered_bytes_ = buffered;
     room_made_ |= port_->outgoing_bytes_ + buffered < waiting;
@@ -130,10 +168,12 @@ ChannelPump::take_turn () {
   }
   if (!channel_) return;
   if (close_asked) {
+    confirm_taken ();
+    if (!channel_) return;
     std::exchange (channel_, nullptr)->close ();
     return;
   }
-  confirm_taken (false);
+  confirm_taken_if_due ();
   send_outgoing ();
   if (!channel_) return;
   bool drained;

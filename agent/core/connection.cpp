@@ -126,6 +126,7 @@ Connection::drop_attempt () {
   if (repeat_) repeat_->disarm ();
   // The session first: it knows a transport of the attempt.
   if (session_) session_->detach ();
+  withdraw_channels ();
   retire (std::move (session_));
   transport_ = nullptr;
   path_ = nullptr;
@@ -404,6 +405,8 @@ Connection::attempt_won (Transport &transport, Path &path) {
                            : make_session_id (remote, attempt_->id ());
   session_ = Session::create (config, *this);
   session_->attach (transport);
+  // Its first messages need not wait for the peer's hello.
+  if (is_client ()) use_channels ();
 }
 
 void
@@ -435,12 +438,7 @@ void
 Connection::session_established () {
   established_at_ = clock_.now ();
   waiting_hello_.reset ();
-  {
-    std::vector<std::shared_ptr<ChannelPump>> pumps;
-    for (const Entry &entry : entries_)
-      if (!entry.channel) pumps.push_back (entry.pump);
-    for (const auto &pump : pumps) use_channel (pump);
-  }
+  use_channels ();
   change ([&] (ConnectionSnapshot &s) {
     s.state = P2P_CONNECTION_STATE_CONNECTED;
     s.reason = "connected";
@@ -462,99 +460,6 @@ Connection::session_detached (const Error &error, bool by_peer, std::uint64_t co
     remove (error, error.message, by_peer);
 }
 
-std::shared_ptr<ChannelPump>
-Connection::find_pump (const Channel &channel) const {
-  for (const Entry &entry : entries_)
-    if (entry.channel == &channel) return entry.pump;
-  return nullptr;
-}
-
-void
-Connection::use_channel (const std::shared_ptr<ChannelPump> &pump) {
-  const ChannelPort &port = *pump->port ();
-  if (pump->close_asked ()) {
-    forget_pump (pump, {});
-    return;
-  }
-  auto channel = session_->open_channel (port.name (), port.options ());
-  if (!channel) {
-    forget_pump (pump, channel.error ());
-    return;
-  }
-  for (Entry &entry : entries_)
-    if (entry.pump == pump) entry.channel = *channel;
-  pump->attach (**channel, session_->peer_max_message_bytes ());
-}
-
-void
-Connection::session_channel_opened (Channel &channel) {
-  std::shared_ptr<ChannelPort> port;
-  bool opened_here_too = false;
-  {
-    const MutexLock lock (mutex_);
-    auto &slot = ports_[channel.name ()];
-    opened_here_too = slot && slot->is_open ();
-    if (!opened_here_too)
-      slot =
-          std::make_shared<ChannelPort> (channel.name (), channel.options (), max_message_bytes_);
-    port = slot;
-  }
-  const auto pump = add_pump (port, !opened_here_too);
-  for (Entry &entry : entries_)
-    if (entry.pump == pump) entry.channel = &channel;
-  pump->attach (channel, session_->peer_max_message_bytes ());
-  if (opened_here_too) return;
-  if (const auto observer = observer_.lock ()) observer->connection_channel_opened (port);
-}
-
-std::shared_ptr<ChannelPump>
-Connection::add_pump (const std::shared_ptr<ChannelPort> &port, bool by_peer) {
-  for (const Entry &entry : entries_)
-    if (entry.pump->port () == port) return entry.pump;
-  auto pump = std::make_shared<ChannelPump> (port);
-  pump->start ();
-  entries_.push_back ({pump, nullptr, by_peer});
-  return pump;
-}
-
-void
-Connection::session_message (Channel &channel, Message message) {
-  if (const auto pump = find_pump (channel)) pump->received (std::move (message));
-}
-
-void
-Connection::session_end_of_stream (Channel &channel) {
-  if (const auto pump = find_pump (channel)) pump->ended_by_peer ();
-}
-
-void
-Connection::session_released (Channel &channel) {
-  if (const auto pump = find_pump (channel)) pump->released ();
-}
-
-void
-Connection::session_channel_closed (Channel &channel, const Status &reason) {
-  const auto found = std::find_if (entries_.begin (), entries_.end (),
-                                   [&] (const Entry &entry) { return entry.channel == &channel; });
-  if (found == entries_.end ()) return;
-  forget_pump (found->pump, reason);
-}
-
-void
-Connection::forget_pump (std::shared_ptr<ChannelPump> pump, const Status &reason) {
-  entries_.erase (std::remove_if (entries_.begin (), entries_.end (),
-                                  [&] (const Entry &entry) { return entry.pump == pump; }),
-                  entries_.end ());
-  pump->closed (reason);
-  const std::string &name = pump->port ()->name ();
-  {
-    const MutexLock lock (mutex_);
-    const auto slot = ports_.find (name);
-    if (slot != ports_.end () && slot->second == pump->port ()) ports_.erase (slot);
-  }
-  if (const auto observer = observer_.lock ()) observer->connection_channel_closed (name);
-}
-
 void
 Connection::fail (const Error &error) {
   if (removed_) return;
@@ -565,6 +470,7 @@ Connection::fail (const Error &error) {
 void
 Connection::shut_down (const std::string &reason) {
   if (removed_) return;
+  confirm_taken ();
   if (transport_)
     transport_->close (0, reason);
   else if (attempt_ || waiting_hello_)

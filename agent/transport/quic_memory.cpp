@@ -29,8 +29,8 @@ constexpr std::size_t kPageBytes = 4096;
 // What a quiet connection touches of a block: its first entries.
 constexpr std::size_t kHotBytes = 768;
 constexpr std::size_t kColdBytes = kPageBytes - kHotBytes;
-constexpr std::size_t kMinBlockBytes = kPageBytes;
-constexpr std::size_t kMaxBlockBytes = 4 * kPageBytes;  // longer ones are rare
+[[maybe_unused]] constexpr std::size_t kMinBlockBytes = kPageBytes;
+[[maybe_unused]] constexpr std::size_t kMaxBlockBytes = 4 * kPageBytes;  // longer ones are rare
 constexpr std::size_t kChunkBytes = 1024 * 1024;
 constexpr std::size_t kSmallStep = 64, kMaxSmallBytes = 2112;
 
