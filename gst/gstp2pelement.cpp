@@ -379,6 +379,12 @@ ElementCore::settings () const {
   return settings_;
 }
 
+bool
+ElementCore::waits_for_connection () const {
+  const std::lock_guard lock (mutex_);
+  return settings_.wait_for_connection;
+}
+
 Ref<GstCaps>
 ElementCore::caps () const {
   const std::lock_guard lock (mutex_);

@@ -27,7 +27,8 @@ class ElementCore {
   std::string uri () const;  // empty: nothing is set
 
   ElementSettings settings () const;
-  Ref<GstCaps> caps () const;  // p2psrc: the property
+  bool waits_for_connection () const;  // for each buffer, where a copy of all of them is too much
+  Ref<GstCaps> caps () const;          // p2psrc: the property
 
   // Opens a link, and posts an error and returns false when the properties do not allow that.
   bool start ();

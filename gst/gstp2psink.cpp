@@ -212,7 +212,7 @@ gst_p2p_sink_render (GstBaseSink *base, GstBuffer *buffer) {
   Private &priv = priv_of (base);
   const auto link = priv.core.link ();
   if (!link) return GST_FLOW_FLUSHING;
-  if (!priv.core.settings ().wait_for_connection && !link->connected ()) {
+  if (!priv.core.waits_for_connection () && !link->connected ()) {
     // Failures are met by wait_ready(), which does not wait once there is one.
     if (!link->hopeless ()) {
       priv.core.count_dropped ();

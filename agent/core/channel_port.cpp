@@ -83,6 +83,15 @@ auto
 ChannelPort::retry (std::condition_variable &changed, GCancellable *cancellable, bool *cancelled,
                     Attempt attempt) {
   *cancelled = false;
+  {
+    // Most calls need not wait, and a watch costs more than the rest of them.
+    Lock lock (mutex_);
+    auto answer = attempt ();
+    if (!would_block (answer)) {
+      ask_for_turn (std::move (lock));
+      return answer;
+    }
+  }
   const CancelWatch watch (cancellable, mutex_, changed);
   Lock lock (mutex_);
   for (;;) {

@@ -5,8 +5,8 @@ import time
 from errors import Skipped
 from peers.base import Peer, START_PATIENCE_S, missing_element, receive_window
 
-SETTLE_S = 1
-IDLE_S = 4
+SETTLE_S = 12
+IDLE_S = 8
 
 
 class Endpoint(Peer):
