@@ -41,37 +41,13 @@ ChannelPump::start () {
 }
 
 void
-ChannelPump::attach (Channel &channel, std::uint64_t peer_limit_bytes, bool proven) {
+ChannelPump::attach (Channel &channel, std::uint64_t peer_limit_bytes) {
   channel_ = &channel;
-  if (proven)
-    prove (peer_limit_bytes);
-  else
-    turn ();
-}
-
-void
-ChannelPump::prove (std::uint64_t peer_limit_bytes) {
-  proven_ = true;
-  unproven_.clear ();
   {
     const std::lock_guard lock (port_->mutex_);
     port_->max_message_bytes_ = peer_limit_bytes;
   }
   turn ();
-}
-
-void
-ChannelPump::withdraw () {
-  if (proven_) return;
-  channel_ = nullptr;
-  end_sent_ = false;
-  const std::lock_guard lock (port_->mutex_);
-  for (auto message = unproven_.rbegin (); message != unproven_.rend (); ++message) {
-    port_->outgoing_bytes_ += message_cost (*message);
-    port_->outgoing_.push_front (std::move (*message));
-  }
-  unproven_.clear ();
-  port_->buffered_bytes_ = 0;
 }
 
 bool
@@ -138,7 +114,6 @@ ChannelPump::send_outgoing () {
     if (port_->outgoing_.empty ()) continue;  // the port was closed meanwhile
     const std::uint64_t waiting = port_->outgoing_bytes_ + port_->buffered_bytes_;
     port_->outgoing_.pop_front ();
-    if (!proven_) unproven_.push_back (message);
     port_->outgoing_bytes_ -= message_cost (message);
     port_->buffered_bytes_ = buffered;
     room_made_ |= port_->outgoing_bytes_ + buffered < waiting;

@@ -1,7 +1,6 @@
 // The core's side of a ChannelPort: moves messages between the application's queues and the
 // session's channel. Core thread only.
 #pragma once
-#include <deque>
 #include <memory>
 
 #include "core/channel_port.hpp"
@@ -16,12 +15,8 @@ class ChannelPump : public std::enable_shared_from_this<ChannelPump> {
   void start ();
 
   const std::shared_ptr<ChannelPort> &port () const { return port_; }
-  // The session's channel, once there is one; it outlives the pump, or closed() or withdraw() is
-  // called first. Until prove() the session may still be given up for another one.
-  void attach (Channel &channel, std::uint64_t peer_limit_bytes, bool proven);
-  void prove (std::uint64_t peer_limit_bytes);
-  // Takes back what the session took, for the next one.
-  void withdraw ();
+  // The session's channel, once there is one; it outlives the pump or closed() is called first.
+  void attach (Channel &channel, std::uint64_t peer_limit_bytes);
   bool attached () const { return channel_ != nullptr; }
   bool close_asked () const;
 
@@ -46,9 +41,7 @@ class ChannelPump : public std::enable_shared_from_this<ChannelPump> {
   std::shared_ptr<ChannelPort> port_;
   Channel *channel_ = nullptr;
   bool end_sent_ = false;
-  bool proven_ = false;
-  std::deque<Message> unproven_;  // what a session took that is not proven yet
-  bool room_made_ = false;        // since senders were last woken
+  bool room_made_ = false;  // since senders were last woken
   bool in_turn_ = false, turn_again_ = false;
   // Readers are woken by the first message of a turn of the loop, and once more at its end: a train
   // of datagrams holds many, and a wake-up costs more than a message.

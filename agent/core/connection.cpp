@@ -126,7 +126,6 @@ Connection::drop_attempt () {
   if (repeat_) repeat_->disarm ();
   // The session first: it knows a transport of the attempt.
   if (session_) session_->detach ();
-  withdraw_channels ();
   retire (std::move (session_));
   transport_ = nullptr;
   path_ = nullptr;
@@ -405,8 +404,6 @@ Connection::attempt_won (Transport &transport, Path &path) {
                            : make_session_id (remote, attempt_->id ());
   session_ = Session::create (config, *this);
   session_->attach (transport);
-  // Its first messages need not wait for the peer's hello.
-  if (is_client ()) use_channels ();
 }
 
 void

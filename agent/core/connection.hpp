@@ -84,7 +84,6 @@ class Connection final : public ConnectionCore,
   void receive_bye (const PeerSignal &bye);
   bool start_attempt (const NetworkConfig &remote, bool out_of_band);
   void use_channels ();
-  void withdraw_channels ();
   void confirm_taken ();
   void use_channel (const std::shared_ptr<ChannelPump> &pump);
   std::shared_ptr<ChannelPump> add_pump (const std::shared_ptr<ChannelPort> &port, bool by_peer);

@@ -26,20 +26,16 @@ Connection::use_channel (const std::shared_ptr<ChannelPump> &pump) {
   }
   for (Entry &entry : entries_)
     if (entry.pump == pump) entry.channel = *channel;
-  pump->attach (**channel, session_->peer_max_message_bytes (), established ());
+  pump->attach (**channel, session_->peer_max_message_bytes ());
 }
 
-// Opens what the application has opened, or tells it that the session holds.
+// Those that the application opened before there was a session.
 void
 Connection::use_channels () {
   std::vector<std::shared_ptr<ChannelPump>> pumps;
-  for (const Entry &entry : entries_) pumps.push_back (entry.pump);
-  for (const auto &pump : pumps) {
-    if (!pump->attached ())
-      use_channel (pump);
-    else if (established ())
-      pump->prove (session_->peer_max_message_bytes ());
-  }
+  for (const Entry &entry : entries_)
+    if (!entry.channel) pumps.push_back (entry.pump);
+  for (const auto &pump : pumps) use_channel (pump);
 }
 
 // What the application took last is confirmed before this side goes.
@@ -48,16 +44,6 @@ Connection::confirm_taken () {
   std::vector<std::shared_ptr<ChannelPump>> pumps;
   for (const Entry &entry : entries_) pumps.push_back (entry.pump);
   for (const auto &pump : pumps) pump->confirm_taken ();
-}
-
-// The session is given up before it was established; the next one sends what this one took.
-void
-Connection::withdraw_channels () {
-  if (established ()) return;
-  for (Entry &entry : entries_) {
-    entry.pump->withdraw ();
-    entry.channel = nullptr;
-  }
 }
 
 void
@@ -76,7 +62,7 @@ Connection::session_channel_opened (Channel &channel) {
   const auto pump = add_pump (port, !opened_here_too);
   for (Entry &entry : entries_)
     if (entry.pump == pump) entry.channel = &channel;
-  pump->attach (channel, session_->peer_max_message_bytes (), true);
+  pump->attach (channel, session_->peer_max_message_bytes ());
   if (opened_here_too) return;
   if (const auto observer = observer_.lock ()) observer->connection_channel_opened (port);
 }

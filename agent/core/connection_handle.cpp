@@ -124,8 +124,7 @@ Connection::open_channel (const std::string &name, const ChannelOptions &options
       return;
     }
     const auto pump = self->add_pump (port, false);
-    const bool usable = self->established () || (self->session_ && self->is_client ());
-    if (usable && !pump->attached ()) self->use_channel (pump);
+    if (self->established () && !pump->attached ()) self->use_channel (pump);
   });
   return port;
 }

@@ -83,9 +83,7 @@ void
 ReliableSender::pump_ordered () {
   Transport &transport = *host_.transport ();
   while (cursor_ < items_.size () && transport.unsent_bytes (*stream_) < kMaxUnsentBytes) {
-    Item &item = items_[cursor_];
-    if (too_early (item)) return;
-    ++cursor_;
+    Item &item = items_[cursor_++];
     if (item.received || item.confirmed) continue;
     if (item.written) ++stats_.messages_retransmitted;
     item.written = true;
@@ -102,7 +100,6 @@ ReliableSender::pump_unordered () {
          message_streams_.size () < kMaxMessageStreams) {
     Item &item = items_[cursor_];
     if (!item.received && !item.confirmed) {
-      if (too_early (item)) return;
       const std::optional<StreamId> stream = host_.open_sender_stream (open_.id, true);
       if (!stream) return;
       if (item.written) ++stats_.messages_retransmitted;

@@ -73,11 +73,6 @@ Sender::pump () {
   pump_messages ();
 }
 
-bool
-Sender::too_early (const Item &item) const {
-  return view_of (item.message.payload).size > host_.max_payload_bytes ();
-}
-
 void
 Sender::write_end_once () {
   if (!finished_ || end_written_) return;

@@ -34,8 +34,6 @@ class SenderHost {
  public:
   virtual ~SenderHost () = default;
   virtual Transport *transport () = 0;  // null while detached
-  // Longer ones wait: what the peer takes is not known yet.
-  virtual std::uint64_t max_payload_bytes () = 0;
   virtual Scheduler *scheduler () = 0;  // null before the first attach
   virtual std::optional<StreamId> open_sender_stream (std::uint64_t channel_id, bool message) = 0;
   virtual std::uint64_t register_datagram (std::uint64_t channel_id) = 0;  // answers the tag
@@ -96,7 +94,6 @@ class Sender {
   virtual const std::deque<Item> &waiting () const = 0;
   virtual void enqueue (Item item) = 0;
   virtual std::uint64_t held_bytes () const = 0;  // with overhead, for room()
-  bool too_early (const Item &item) const;
   void write_end_once ();
   void write_message (StreamId stream, const wire::Writer &head, const Message &message, bool fin);
   void release (std::uint64_t bytes);

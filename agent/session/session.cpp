@@ -145,8 +145,8 @@ SessionImpl::service (ChannelImpl &channel) {
     bury (channel);
     return;
   }
-  if (transport () && channel.sender_) channel.sender_->pump ();
   if (established_) {
+    if (channel.sender_) channel.sender_->pump ();
     if (channel.receiver_) {
       resume_held (*channel.receiver_);
       if (established_ && channel.receiver_) confirm_taken (*channel.receiver_);
@@ -175,7 +175,7 @@ SessionImpl::bury (ChannelImpl &channel) {
                                    [&] (const auto &c) { return c.get () == &channel; });
   if (owned == channels_.end ()) return;
   if (Sender *sender = channel.sender_.get ()) {
-    if (transport () && !sender->ended ()) {
+    if (established_ && !sender->ended ()) {
       sender->abandon ();
       if (sender->stream ())
         transport_->reset (*sender->stream (), static_cast<std::uint64_t> (wire::Code::closed));
@@ -298,7 +298,7 @@ void
 SessionImpl::end_transport () {
   transport_->set_observer (nullptr);
   transport_ = nullptr;
-  established_ = early_ = false;
+  established_ = false;
   control_stream_.reset ();
   for (const auto &[id, stream] : streams_) stream->dead = true;
   streams_.clear ();
@@ -363,8 +363,6 @@ SessionImpl::start_hello () {
   streams_[*id] = stream;
   transport_->write (*id, wire::Writer ().type (wire::StreamType::control).to_bytes (), false);
   send_hello (*id);
-  early_ = peer_epoch_ == 0;
-  for (const auto &channel : channels_) mark_dirty (*channel);
 }
 
 void
@@ -429,7 +427,6 @@ SessionImpl::hello_arrived (const wire::Hello &hello) {
     return;
   }
   established_ = true;
-  early_ = false;
   early_due_ = true;
   for (const auto &channel : channels_) mark_dirty (*channel);
   observer_.session_established ();
@@ -473,10 +470,7 @@ SessionImpl::resume_senders (const wire::Hello &hello) {
                (!in && sender.known_by_peer () && !sender.ended ())) {
       close_channel (*channel, closed_by_peer (channel->name_));
     } else if (!sender.ended ()) {
-      // One that has begun already needs nothing of what the peer knows.
-      if (!sender.stream ()) {
-        if (Status bad = sender.attach (in)) return bad;
-      }
+      if (Status bad = sender.attach (in)) return bad;
       if (sender.longest_waiting_bytes () > peer_max_message_bytes_)
         close_channel (*channel, Error{P2P_ERROR_MESSAGE_TOO_LARGE,
                                        "A message that waits in channel \"" + channel->name_ +

@@ -91,13 +91,10 @@ class Channel {
 
 using SessionId = std::array<std::uint8_t, 16>;
 
-// What every peer takes; all that is sent before it has told more.
-constexpr std::uint64_t kLeastMaxMessageBytes = 1024;
-
 struct SessionConfig {
   SessionId id{};
   std::uint64_t epoch = 1;
-  std::uint64_t max_message_bytes = 16 * 1024 * 1024;  // of what we receive; not below the least
+  std::uint64_t max_message_bytes = 16 * 1024 * 1024;  // of what we receive
   std::size_t max_channels = 1024;
 };
 
@@ -122,8 +119,7 @@ class Session {
   virtual ~Session () = default;
 
   // Goes on over this transport, which the session does not own and which must be ready or about
-  // to become so: hellos are exchanged, then what the peer has not confirmed is sent again. The
-  // client of a session that was never established sends short messages right behind its hello.
+  // to become so: hellos are exchanged, then what the peer has not confirmed is sent again.
   virtual void attach (Transport &transport) = 0;
   virtual void detach () = 0;  // session_detached does not come
   virtual bool established () const = 0;

@@ -108,10 +108,7 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   void transport_closed (const Error &error, bool by_peer, std::uint64_t code) override;
 
   // SenderHost
-  Transport *transport () override { return established_ || early_ ? transport_ : nullptr; }
-  std::uint64_t max_payload_bytes () override {
-    return established_ ? UINT64_MAX : kLeastMaxMessageBytes;
-  }
+  Transport *transport () override { return established_ ? transport_ : nullptr; }
   Scheduler *scheduler () override { return scheduler_; }
   std::optional<StreamId> open_sender_stream (std::uint64_t channel_id, bool message) override;
   std::uint64_t register_datagram (std::uint64_t channel_id) override;
@@ -185,9 +182,6 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   Transport *transport_ = nullptr;
   Scheduler *scheduler_ = nullptr;
   bool established_ = false;
-  // Our hello has left, and the peer cannot know anything that would change what follows it: a
-  // client that was never answered sends at once, a round trip before the answer.
-  bool early_ = false;
   int depth_ = 0;
   std::optional<StreamId> control_stream_;
   std::uint64_t peer_epoch_ = 0;

@@ -108,7 +108,6 @@ UnreliableSender::Sent
 UnreliableSender::send_first () {
   Transport &transport = *host_.transport ();
   Item &item = waiting_.front ();
-  if (too_early (item)) return Sent::not_now;
   const ByteView payload = view_of (item.message.payload);
   const wire::Writer head = wire::encode_datagram_head (open_.id, item.message);
   if (head.view ().size () + payload.size > transport.max_datagram_payload_bytes ())

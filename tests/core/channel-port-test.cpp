@@ -79,7 +79,7 @@ class ChannelPortTest : public testing::Test {
   }
   static void on_core (const std::function<void ()> &work) { core_loop ().run_sync (work); }
   void attach () {
-    on_core ([&] { pump->attach (channel, 500, true); });
+    on_core ([&] { pump->attach (channel, 500); });
   }
   void confirm_all () {
     on_core ([&] {
@@ -152,33 +152,6 @@ TEST_F (ChannelPortTest, CancellingEndsEveryWait) {
   cancelled = false;
   (void)port->receive (cancellable.get (), &cancelled);
   EXPECT_TRUE (cancelled);
-}
-
-// A session may fail before it was established; the next one is given what the first one took.
-TEST_F (ChannelPortTest, WhatAnUnprovenSessionTookGoesToTheNextOne) {
-  const auto texts = [&] {
-    std::vector<std::string> all;
-    for (const Message &message : channel.kept) all.push_back (text_of (message));
-    return all;
-  };
-  on_core ([&] { pump->attach (channel, 0, false); });
-  EXPECT_FALSE (port->try_send (message_of ("one")));
-  EXPECT_FALSE (port->try_send (message_of ("two")));
-  on_core ([&] {
-    EXPECT_EQ (texts (), (std::vector<std::string>{"one", "two"}));
-    pump->withdraw ();
-    channel.kept.clear ();
-  });
-  EXPECT_FALSE (port->try_send (message_of ("three")));
-  EXPECT_TRUE (port->try_flush ());
-  on_core ([&] {
-    pump->attach (channel, 500, false);
-    pump->prove (500);
-    EXPECT_EQ (texts (), (std::vector<std::string>{"one", "two", "three"}));
-    pump->withdraw ();  // too late: it is proven
-  });
-  EXPECT_FALSE (port->try_send (message_of ("four")));
-  on_core ([&] { EXPECT_EQ (texts ().back (), "four"); });
 }
 
 TEST_F (ChannelPortTest, ConfirmsOnlyWhatTheApplicationTook) {

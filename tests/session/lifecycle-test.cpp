@@ -23,39 +23,6 @@ TEST_F (Lifecycle, TheSameNameOpenedOnBothSidesAtOnceIsOneChannel) {
   EXPECT_EQ (&open (*alice, "both"), &a);
 }
 
-// A round trip before the peer's hello can be there.
-TEST_F (Lifecycle, TheClientsFirstMessagesFollowItsHello) {
-  alice = Session::create (alice_config, alice_app);
-  bob = Session::create (bob_config, bob_app);
-  Channel &a = open (*alice, "data");
-  ASSERT_TRUE (*a.send (message_of ("early")));
-  ASSERT_TRUE (*a.send (message_of (std::string (kLeastMaxMessageBytes + 1, 'x'))));
-  ASSERT_TRUE (*a.send (message_of ("behind it")));
-  attach ();
-  ASSERT_TRUE (run ([&] { return bob_app.texts ("data").size () == 1; }));
-  EXPECT_FALSE (alice->established ());
-  EXPECT_EQ (bob_app.texts ("data"), (std::vector<std::string>{"early"}));
-  ASSERT_TRUE (run ([&] { return bob_app.texts ("data").size () == 3; }));
-  EXPECT_EQ (bob_app.texts ("data")[2], "behind it");
-  EXPECT_EQ (a.stats ().messages_retransmitted, 0u);
-}
-
-TEST_F (Lifecycle, WhatFollowedAHelloThatWasLostIsSentAgainOnce) {
-  alice = Session::create (alice_config, alice_app);
-  bob = Session::create (bob_config, bob_app);
-  Channel &a = open (*alice, "data");
-  ASSERT_TRUE (*a.send (message_of ("one")));
-  ASSERT_TRUE (*a.send (message_of ("two")));
-  attach ();
-  // The messages have arrived, the answer has not.
-  ASSERT_TRUE (run ([&] { return bob_app.texts ("data").size () == 2; }));
-  ASSERT_FALSE (alice->established ());
-  cut_and_attach ();
-  ASSERT_TRUE (*a.send (message_of ("three")));
-  ASSERT_TRUE (run ([&] { return a.flushed (); }));
-  EXPECT_EQ (bob_app.texts ("data"), (std::vector<std::string>{"one", "two", "three"}));
-}
-
 TEST_F (Lifecycle, EndComesAfterTheLastMessageAndTheChannelIsGoneWhenBothEnded) {
   start ();
   Channel &a = open (*alice, "data");
