@@ -207,7 +207,8 @@ p2p_channel_options_get_protocol (const P2pChannelOptions *options) {
  * @options: options
  * @bytes: how many bytes may wait to be sent, default 16 MiB
  *
- * Once so much waits, sending waits as well. One message is always taken when none waits, however
+ * Once so much waits, sending waits as well, until a quarter of it is free: as a socket does, so
+ * that a sender is not woken for each message. One message is always taken when none waits, however
  * long it is.
  *
  * Since: 1.0

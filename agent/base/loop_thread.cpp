@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <condition_variable>
 #include <mutex>
 
@@ -26,11 +27,27 @@ post (GMainContext *context, std::function<void ()> work) {
   g_source_unref (source);
 }
 
+namespace {
+
+// As GLib, which cannot make a main context without one: nothing works without it.
+int
+make_wake_fd () {
+  const int fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0)
+    g_error (
+        "A thread cannot be started: no descriptor is left for it (%s). Raise the limit of "
+        "open files.",
+        g_strerror (errno));
+  return fd;
+}
+
+}  // namespace
+
 LoopThread::LoopThread (const char *name)
     : context_ (Ref<GMainContext>::adopt (g_main_context_new ())),
       loop_ (Ref<GMainLoop>::adopt (g_main_loop_new (context_.get (), FALSE))),
       scheduler_ (context_.get ()),
-      wake_fd_ (eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      wake_fd_ (make_wake_fd ()),
       wake_source_ (g_unix_fd_source_new (wake_fd_, G_IO_IN)) {
   const GUnixFDSourceFunc ready = [] (gint, GIOCondition, gpointer data) -> gboolean {
     static_cast<LoopThread *> (data)->run_tasks ();

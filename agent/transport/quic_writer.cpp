@@ -42,11 +42,8 @@ QuicTransport::rearm () {
   }
   const TimeUs now = scheduler_.now ();
   const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry (conn_.get ());
-  if (expiry == UINT64_MAX) {
-    timer_->disarm ();
-    return;
-  }
-  auto when = static_cast<TimeUs> (expiry / NGTCP2_MICROSECONDS + 1);
+  TimeUs when = kNever;
+  if (expiry != UINT64_MAX) when = static_cast<TimeUs> (expiry / NGTCP2_MICROSECONDS + 1);
   if (!anchored_.empty ()) when = std::min (when, anchored_.front ().lost_at);
   // The pacing deadline counts even with nothing to send: never arm in the past, that would spin.
   timer_->arm (when > now ? when : now + kMillisecond);
@@ -228,14 +225,14 @@ QuicTransport::larger_pays () const {
 // tells: its own probes end at 1444 bytes. False when the path takes no more.
 bool
 QuicTransport::write_probe (std::size_t room) {
-  if (!ready_ || !larger_pays ()) return true;
+  if (!ready_) return true;
   const TimeUs now = scheduler_.now ();
   const std::optional<std::size_t> size = mtu_.due (now);
-  const bool anchored = size && may_be_last_in_flight (*size);
-  const std::size_t overhead =
-      kShortPacketOverheadBytes + datagram_frame_head_bytes (size.value_or (0)) +
-      (anchored ? kAnchorBytes : 0) + ngtcp2_conn_get_dcid (conn_.get ())->datalen;
-  if (!size || *size > room || *size <= overhead) return true;
+  if (!size || *size > room || !larger_pays ()) return true;
+  const bool anchored = may_be_last_in_flight (*size);
+  const std::size_t overhead = kShortPacketOverheadBytes + datagram_frame_head_bytes (*size) +
+                               (anchored ? kAnchorBytes : 0) +
+                               ngtcp2_conn_get_dcid (conn_.get ())->datalen;
   std::vector<std::uint8_t> payload (*size - overhead);
   payload.front () = kProbeByte;
   const std::uint64_t tag = kProbeTag | ++probes_sent_;

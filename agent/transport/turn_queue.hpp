@@ -49,7 +49,7 @@ class TurnQueue {
 
   bool empty () { return next () == nullptr; }
   std::size_t datagrams () const { return datagrams_; }
-  // In the order in which they would come; for looking, not for taking.
+  // In no order; for looking, not for taking.
   template <class Look>
   bool any_stream (Look look) const {
     for (const auto &[id, turn] : turns_)

@@ -377,6 +377,19 @@ TEST (QuicSize, StaysSmallUntilThereIsMuchToSend) {
   EXPECT_EQ (bench.client_transport->stats ().packet_bytes, 1200u);
 }
 
+// In the middle of 4 MiB over a slow link, with packets as large as it carries.
+StreamId
+begin_transfer (QuicBench &bench) {
+  bench.options.rate_bits_per_s = 20'000'000;
+  bench.set_delay (5 * kMillisecond);
+  bench.connect ();
+  const StreamId id = bench.open ();
+  bench.client_transport->write (id, make_bytes (pattern (4 << 20, 1)), true);
+  bench.scheduler.run_for (300 * kMillisecond);
+  expect_size (bench, 1452);
+  return id;
+}
+
 class QuicSizeOnALink : public testing::TestWithParam<std::size_t> {};
 
 TEST_P (QuicSizeOnALink, GrowsToWhatThePathCarries) {
@@ -401,13 +414,7 @@ TEST (QuicSize, FindsItsWayPastABlackHole) {
 
 TEST (QuicSize, ShrinksWhenTheLinkDoes) {
   QuicBench bench;
-  bench.options.rate_bits_per_s = 20'000'000;
-  bench.set_delay (5 * kMillisecond);
-  bench.connect ();
-  const StreamId id = bench.open ();
-  bench.client_transport->write (id, make_bytes (pattern (4 << 20, 1)), true);
-  bench.scheduler.run_for (300 * kMillisecond);
-  expect_size (bench, 1452);
+  const StreamId id = begin_transfer (bench);
   bench.options.max_datagram_bytes = 1260;
   bench.link->set_options (bench.options);
   ASSERT_TRUE (bench.run_until ([&] { return bench.server->streams[id].fin; }, 10 * kSecond));
@@ -417,13 +424,7 @@ TEST (QuicSize, ShrinksWhenTheLinkDoes) {
 
 TEST (QuicSize, ShrinksAtOnceWhenTheSystemRefuses) {
   QuicBench bench;
-  bench.options.rate_bits_per_s = 20'000'000;
-  bench.set_delay (5 * kMillisecond);
-  bench.connect ();
-  const StreamId id = bench.open ();
-  bench.client_transport->write (id, make_bytes (pattern (4 << 20, 1)), true);
-  bench.scheduler.run_for (300 * kMillisecond);
-  expect_size (bench, 1452);
+  const StreamId id = begin_transfer (bench);
   bench.client_path->refuses_above = 1300;
   bench.scheduler.run_for (100 * kMillisecond);  // far less than three timeouts
   EXPECT_LE (bench.client_transport->stats ().packet_bytes, 1300u);
@@ -434,13 +435,7 @@ TEST (QuicSize, ShrinksAtOnceWhenTheSystemRefuses) {
 
 TEST (QuicSize, StartsSmallAgainOnAChangedPath) {
   QuicBench bench;
-  bench.options.rate_bits_per_s = 20'000'000;
-  bench.set_delay (5 * kMillisecond);
-  bench.connect ();
-  const StreamId id = bench.open ();
-  bench.client_transport->write (id, make_bytes (pattern (4 << 20, 1)), true);
-  bench.scheduler.run_for (300 * kMillisecond);
-  expect_size (bench, 1452);
+  const StreamId id = begin_transfer (bench);
   std::size_t large = 0;
   bench.client_path->on_send = [&] (ByteView d) { large += d.size > 1200; };
   bench.client_path->tell_changed ();
