@@ -1,16 +1,11 @@
 // The process's own monitor while the network of a namespace of this test changes; with
 // P2P_NETWORK_MONITOR=portable what that source can see. Each change is seen within
 // a second, by the portable one within one and a half.
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <mutex>
 #include <utility>
@@ -18,6 +13,7 @@
 #include "base/loop_thread.hpp"
 #include "net/network_monitor.hpp"
 #include "net/route_socket.hpp"
+#include "network_namespace.hpp"
 
 using namespace p2p;
 
@@ -34,31 +30,6 @@ portable () {
 TimeUs
 seen_within () {
   return portable () ? kSecond * 3 / 2 : kSecond;
-}
-
-void
-write_text (const char *path, const std::string &text) {
-  const int fd = open (path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  if (write (fd, text.data (), text.size ()) < 0) perror (path);
-  close (fd);
-}
-
-// Empty, or why not. Threads that are made later are in it as well.
-std::string
-enter_empty_network () {
-  if (unshare (CLONE_NEWNET) == 0) return {};
-  const std::string uid = std::to_string (getuid ()), gid = std::to_string (getgid ());
-  if (unshare (CLONE_NEWUSER | CLONE_NEWNET) != 0) return strerror (errno);
-  write_text ("/proc/self/setgroups", "deny");
-  write_text ("/proc/self/uid_map", "0 " + uid + " 1");
-  write_text ("/proc/self/gid_map", "0 " + gid + " 1");
-  return {};
-}
-
-bool
-run (const std::string &command) {
-  return std::system (("exec 2>&1; " + command).c_str ()) == 0;
 }
 
 // Made on the core thread; what it saw is read on the test's.
