@@ -66,6 +66,8 @@ SignalingHost::start (const SignalingSpec &spec, const std::string &id) {
     self->client_ = std::move (client.value ());
     self->client_->set_observer (self.get ());
     self->client_->start (id);
+    self->network_ = NetworkMonitor::shared ();
+    self->network_->add (self.get ());
   });
 }
 
@@ -74,6 +76,8 @@ SignalingHost::stop () {
   core_loop ().post ([self = shared_from_this ()] {
     if (!self->client_) return;
     self->client_.reset ();
+    self->network_->remove (self.get ());
+    self->network_.reset ();
     self->signaling_state (Signaling::State::idle, nullptr);
   });
 }
@@ -99,6 +103,16 @@ SignalingHost::send (const std::string &peer, const std::string &message) {
     if (client_) status = client_->send (peer, message);
   });
   return status;
+}
+
+void
+SignalingHost::network_changed (const NetworkSnapshot &, const NetworkChange &) {
+  client_->network_changed ();
+}
+
+void
+SignalingHost::network_woke () {
+  client_->network_changed ();
 }
 
 void

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "facade.hpp"
+#include "net/network_monitor.hpp"
 #include "p2p/p2p-signaling.h"
 #include "signaling/signaling.hpp"
 #include "transport/identity.hpp"
@@ -28,6 +29,7 @@ std::optional<SignalingSpec> signaling_spec (P2pSignaling *object);
 // Thread-safe. Its object's signals are emitted in the context that was the thread's default when
 // start() was called.
 class SignalingHost final : public Signaling::Observer,
+                            private NetworkMonitor::Observer,
                             public std::enable_shared_from_this<SignalingHost> {
  public:
   explicit SignalingHost (P2pSignaling *object) : object_ (object) {}
@@ -43,12 +45,15 @@ class SignalingHost final : public Signaling::Observer,
   void signaling_message (const std::string &from, const std::string &message) override;
 
  private:
+  void network_changed (const NetworkSnapshot &now, const NetworkChange &change) override;
+  void network_woke () override;
   void post (std::function<void (P2pSignaling *)> work);
 
   const WeakObject<P2pSignaling> object_;
   // Core thread only.
   Ref<GMainContext> context_;
   std::unique_ptr<Signaling> client_;
+  std::shared_ptr<NetworkMonitor> network_;  // as long as there is a client
 };
 
 }  // namespace p2p

@@ -10,6 +10,11 @@ namespace {
 constexpr std::size_t kMaxUnackedBytes = 1024 * 1024;
 // How long a peer that takes messages too slowly is left alone.
 constexpr TimeUs kResumeAfterUs = 2 * kSecond;
+// Most trouble is over soon: a program that is started anew, a router, a roaming phone.
+struct Patience {
+  TimeUs until, longest_retry;
+};
+constexpr Patience kPatience[] = {{10 * kSecond, kSecond}, {60 * kSecond, 5 * kSecond}};
 constexpr std::uint32_t kMinHeartbeatS = 1, kMaxHeartbeatS = 120;
 constexpr std::size_t kMaxQuotedBytes = 200;
 
@@ -61,7 +66,12 @@ SignalingClient::on_retry () {
                  "\" cannot be used; take 1 to 128 letters, digits or any of . _ @ : + -"});
     return;
   }
-  if (failures_ == 0 && !set_state (State::connecting, nullptr)) return;
+  if (!std::exchange (announced_, true) && !set_state (State::connecting, nullptr)) return;
+  if (open_) {
+    if (welcomed_) return;
+    forget_connection ();  // an attempt of another network
+    next_restart_ = scheduler_.now () + timing_.check_within_us;
+  }
   open ();
 }
 
@@ -107,6 +117,27 @@ SignalingClient::send (const std::string &peer, const std::string &message) {
   return std::nullopt;
 }
 
+void
+SignalingClient::network_changed () {
+  if (state_ != State::connecting && state_ != State::registered) return;
+  const TimeUs now = scheduler_.now ();
+  if (!welcomed_) {
+    failures_ = 0;
+    // One that is under way may lead nowhere; but those that are begun for this reason get their
+    // time, however often the network changes.
+    retry_->arm (open_ ? std::max (now, next_restart_) : now);
+    if (!open_) next_restart_ = now + timing_.check_within_us;
+    return;
+  }
+  const bool checking = std::exchange (checking_, true);
+  if (carrier_->address_gone ()) {
+    deadline_->arm (now);
+  } else if (!checking) {
+    if (state_ == State::registered) send_ping ();
+    deadline_->arm (now + answer_limit ());
+  }
+}
+
 std::string
 SignalingClient::stun_server () const {
   const std::string host = carrier_->stun_host ();
@@ -125,7 +156,7 @@ SignalingClient::carrier_frame (ByteView text) {
   }
   const Frame &frame = std::get<Frame> (parsed);
   // Whatever arrives shows that somebody is there.
-  if (!pings_.empty ()) deadline_->arm (scheduler_.now () + timing_.answer_within_us);
+  if (!pings_.empty ()) deadline_->arm (scheduler_.now () + answer_limit ());
   switch (frame.type) {
     case FrameType::welcome:
       on_welcome (frame);
@@ -202,6 +233,8 @@ SignalingClient::on_welcome (const Frame &frame) {
 void
 SignalingClient::on_registered () {
   failures_ = 0;
+  checking_ = false;
+  retry_->disarm ();
   deadline_->disarm ();
   heartbeat_->arm (scheduler_.now () + heartbeat_us_);
   for (const std::string &peer : asks_) send_ask (FrameType::ask, peer);
@@ -262,6 +295,7 @@ SignalingClient::on_pong (const Frame &frame) {
     pings_.pop_front ();
   }
   if (!pings_.empty () || state_ != State::registered) return;
+  checking_ = false;
   deadline_->disarm ();
   // Messages that were sent after the ping are confirmed by another one.
   if (sent_bytes_ - acked_bytes_ > kMaxUnackedBytes / 4) send_ping ();
@@ -279,36 +313,44 @@ SignalingClient::send_ping () {
   ping.type = FrameType::ping;
   ping.seq = next_seq_++;
   send_frame (ping);
-  deadline_->arm (scheduler_.now () + timing_.answer_within_us);
+  deadline_->arm (scheduler_.now () + answer_limit ());
   pings_.emplace_back (ping.seq, sent_bytes_);
 }
 
 void
 SignalingClient::on_deadline () {
-  lose ({P2P_ERROR_SIGNALING, "No answer within " +
-                                  std::to_string (timing_.answer_within_us / kSecond) + " s from " +
-                                  carrier_->describe () + "; it is tried again."});
+  if (open_ && carrier_->address_gone ())
+    lose ({P2P_ERROR_SIGNALING, "This machine no longer has the address by which it reached " +
+                                    carrier_->describe () + "; it is tried again."},
+          Comeback::at_once);
+  else
+    lose ({P2P_ERROR_SIGNALING, "No answer within " + std::to_string (answer_limit () / kSecond) +
+                                    " s from " + carrier_->describe () + "; it is tried again."},
+          Comeback::at_once);
+}
+
+TimeUs
+SignalingClient::answer_limit () const {
+  return checking_ ? timing_.check_within_us : timing_.answer_within_us;
 }
 
 void
 SignalingClient::carrier_closed (const Error &reason) {
-  lose (reason);
+  lose (reason, Comeback::soon);
 }
 
 void
-SignalingClient::lose (const Error &reason) {
+SignalingClient::lose (const Error &reason, Comeback comeback) {
   if (!open_) return;
   const Error copy = reason;  // closing the carrier may take the original away
   const bool was_registered = state_ == State::registered;
   forget_connection ();
-  // Doubles from the first to the longest; a random half of it, so that a crowd does not come back
-  // at the same moment.
-  const unsigned doublings = std::min (failures_, 16u);
-  const TimeUs span = std::min (timing_.first_retry_us << doublings, timing_.longest_retry_us);
-  const TimeUs wait = span / 2 + std::uniform_int_distribution<TimeUs> (
-                                     0, std::max<TimeUs> (span / 2, 1)) (random_);
-  ++failures_;
-  retry_->arm (scheduler_.now () + (was_registered && timing_.retry_at_once ? 0 : wait));
+  TimeUs wait = 0;
+  if (!was_registered || comeback == Comeback::backed_off)
+    wait = back_off ();
+  else if (comeback == Comeback::soon)
+    wait = random_up_to (timing_.comeback_within_us);
+  retry_->arm (scheduler_.now () + wait);
   state_ = State::connecting;
   const std::set<std::string> gone = std::exchange (present_, {});
   const std::weak_ptr<bool> alive = alive_;
@@ -317,6 +359,25 @@ SignalingClient::lose (const Error &reason) {
     if (alive.expired ()) return;
   }
   set_state (State::connecting, &copy);
+}
+
+// Doubles from the first to the longest; a random half of it, so that a crowd does not come back at
+// the same moment.
+TimeUs
+SignalingClient::back_off () {
+  const TimeUs now = scheduler_.now ();
+  if (failures_ == 0) failing_since_ = now;
+  TimeUs longest = timing_.longest_retry_us;
+  for (const Patience &young : kPatience)
+    if (now - failing_since_ < young.until) longest = std::min (longest, young.longest_retry);
+  const unsigned doublings = std::min (failures_++, 16u);
+  const TimeUs span = std::min (timing_.first_retry_us << doublings, longest);
+  return span / 2 + random_up_to (span / 2);
+}
+
+TimeUs
+SignalingClient::random_up_to (TimeUs span) {
+  return std::uniform_int_distribution<TimeUs> (0, span) (random_);
 }
 
 void
@@ -337,7 +398,7 @@ SignalingClient::refuse (const Error &reason) {
 void
 SignalingClient::forget_connection () {
   carrier_->close ();
-  open_ = welcomed_ = false;
+  open_ = welcomed_ = checking_ = false;
   sent_bytes_ = acked_bytes_ = 0;
   pings_.clear ();
   suspended_.clear ();

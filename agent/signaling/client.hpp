@@ -30,17 +30,24 @@ class Carrier {
   // None of these calls the observer from inside.
   virtual void open () = 0;
   virtual void send (const std::string &frame) = 0;
-  virtual void close () = 0;                   // no call follows until the next open()
+  virtual void close () = 0;  // no call follows until the next open()
+  // The address that the connection was made from is no longer one of this machine's. False also
+  // where that cannot be known.
+  virtual bool address_gone () const = 0;
   virtual std::string describe () const = 0;   // for messages: "the rendezvous server ws://…"
   virtual std::string stun_host () const = 0;  // where a STUN server that it has is found
 };
 
 struct ClientTiming {
   TimeUs first_retry_us = kSecond / 2;
-  TimeUs longest_retry_us = 30 * kSecond;
+  TimeUs longest_retry_us = 30 * kSecond;  // less while the trouble is young
   TimeUs answer_within_us = 15 * kSecond;  // connecting, registering and heartbeats
-  // The first attempt after a registered connection was lost comes without waiting.
-  bool retry_at_once = false;
+  // The answer to what is asked because the network has changed. Also the least time between two
+  // attempts that are begun for that reason.
+  TimeUs check_within_us = 2 * kSecond;
+  // The first attempt after the far end broke a registered connection comes at a random moment
+  // within this: the others have lost theirs at the same time.
+  TimeUs comeback_within_us = kSecond / 2;
 };
 
 class SignalingClient final : public Signaling, private Carrier::Observer {
@@ -55,6 +62,7 @@ class SignalingClient final : public Signaling, private Carrier::Observer {
   void ask (const std::string &peer) override;
   void unask (const std::string &peer) override;
   Status send (const std::string &peer, const std::string &message) override;
+  void network_changed () override;
   State state () const override { return state_; }
   std::string stun_server () const override;
 
@@ -73,7 +81,11 @@ class SignalingClient final : public Signaling, private Carrier::Observer {
   void on_message (const Frame &frame);
   void on_error (const Frame &frame);
   void on_pong (const Frame &frame);
-  void lose (const Error &reason);
+  enum class Comeback { at_once, soon, backed_off };  // after a registered connection was lost
+  void lose (const Error &reason, Comeback comeback = Comeback::backed_off);
+  TimeUs back_off ();
+  TimeUs random_up_to (TimeUs span);
+  TimeUs answer_limit () const;
   void refuse (const Error &reason);
   void forget_connection ();
   bool set_present (const std::string &peer, bool present);  // false: destroyed by the observer
@@ -92,8 +104,11 @@ class SignalingClient final : public Signaling, private Carrier::Observer {
   std::string id_;
   std::set<std::string> asks_, present_;
   std::set<std::string> suspended_;  // present, but a message to them was lost a moment ago
+  bool announced_ = false;           // that it is connecting
   bool open_ = false, welcomed_ = false;
+  bool checking_ = false;  // that the connection still works
   unsigned failures_ = 0;
+  TimeUs failing_since_ = 0, next_restart_ = 0;
   std::uint16_t stun_port_ = 0;
   TimeUs heartbeat_us_ = 25 * kSecond;
   std::uint64_t next_seq_ = 1, sent_bytes_ = 0, acked_bytes_ = 0;

@@ -78,7 +78,7 @@ make_signaling (const std::string &text, std::shared_ptr<const SigningKey> key,
                                           : checked_local_socket_path (uri->socket_path);
     if (!path) return path.error ();
     // No network to spare: what fails here mostly works a moment later.
-    timing.retry_at_once = true;
+    timing.comeback_within_us = 0;
     timing.first_retry_us = 20 * kMillisecond;
     timing.longest_retry_us = 2 * kSecond;
     return std::unique_ptr<Signaling> (std::make_unique<SignalingClient> (

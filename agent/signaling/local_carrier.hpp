@@ -21,6 +21,7 @@ class LocalCarrier final : public Carrier, private LineConnection::Observer {
   void open () override;
   void send (const std::string &frame) override;
   void close () override;
+  bool address_gone () const override { return false; }
   std::string describe () const override { return "the local meeting point " + path_; }
   std::string stun_host () const override { return {}; }
 

@@ -40,6 +40,10 @@ class Signaling {
   // P2P_ERROR_NOT_CONNECTED when the peer is not present, P2P_ERROR_MESSAGE_TOO_LARGE above the
   // limit, P2P_ERROR_WOULD_BLOCK when too much is under way already.
   virtual Status send (const std::string &peer, const std::string &message) = 0;
+  // This machine's network is another one, or the machine has slept: whatever waits for better
+  // times tries now, and a connection that may be dead is put to the proof. Calls no observer from
+  // inside. Nothing where the implementation knows better itself.
+  virtual void network_changed () {}
   virtual State state () const = 0;
   // Address of a STUN server that comes with it: "host:port", empty when there is none.
   virtual std::string stun_server () const = 0;

@@ -1,5 +1,10 @@
 #include "signaling/websocket_carrier.hpp"
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <map>
 
 #include "base/loop_thread.hpp"
@@ -42,6 +47,27 @@ gboolean
 on_certificate (SoupMessage *, GTlsCertificate *certificate, GTlsCertificateFlags,
                 gpointer carrier) {
   return static_cast<WebSocketCarrier *> (carrier)->trusts (certificate);
+}
+
+// That of the socket below TLS and below libsoup's own layers.
+Ref<GSocketAddress>
+local_address_of (GIOStream *stream) {
+  auto layer = Ref<GIOStream>::share (stream);
+  while (layer && !G_IS_SOCKET_CONNECTION (layer.get ())) {
+    Ref<GIOStream> below;
+    for (const char *name : {"base-io-stream", "base-iostream"}) {
+      const GParamSpec *spec =
+          g_object_class_find_property (G_OBJECT_GET_CLASS (layer.get ()), name);
+      if (!spec || !g_type_is_a (spec->value_type, G_TYPE_IO_STREAM)) continue;
+      GIOStream *found = nullptr;
+      g_object_get (layer.get (), name, &found, nullptr);
+      below = Ref<GIOStream>::adopt (found);
+    }
+    layer = below;
+  }
+  if (!layer) return {};
+  return Ref<GSocketAddress>::adopt (
+      g_socket_connection_get_local_address (G_SOCKET_CONNECTION (layer.get ()), nullptr));
 }
 
 struct Attempt {
@@ -137,6 +163,7 @@ WebSocketCarrier::on_connected (SoupWebsocketConnection *connection, const GErro
     return;
   }
   connection_ = Ref<SoupWebsocketConnection>::share (connection);
+  local_ = local_address_of (soup_websocket_connection_get_io_stream (connection));
   soup_websocket_connection_set_max_incoming_payload_size (connection, kMaxPayloadBytes);
   using MessageHandler = void (*) (SoupWebsocketConnection *, int, GBytes *, gpointer);
   using ClosedHandler = void (*) (SoupWebsocketConnection *, gpointer);
@@ -186,12 +213,34 @@ WebSocketCarrier::close () {
   if (message_)
     g_signal_handler_disconnect (message_.get (), std::exchange (certificate_handler_, 0));
   message_.reset ();
+  local_.reset ();
   const Ref<SoupWebsocketConnection> connection = std::exchange (connection_, {});
   if (!connection) return;
   for (gulong &handler : handlers_)
     if (handler != 0) g_signal_handler_disconnect (connection.get (), std::exchange (handler, 0));
   if (soup_websocket_connection_get_state (connection.get ()) == SOUP_WEBSOCKET_STATE_OPEN)
     soup_websocket_connection_close (connection.get (), SOUP_WEBSOCKET_CLOSE_GOING_AWAY, nullptr);
+}
+
+bool
+WebSocketCarrier::address_gone () const {
+  if (!local_ || !G_IS_INET_SOCKET_ADDRESS (local_.get ())) return false;
+  // Only what this machine has can be bound.
+  sockaddr_storage address{};
+  if (!g_socket_address_to_native (local_.get (), &address, sizeof address, nullptr)) return false;
+  const bool ipv6 = address.ss_family == AF_INET6;
+  if (ipv6)
+    reinterpret_cast<sockaddr_in6 &> (address).sin6_port = 0;
+  else
+    reinterpret_cast<sockaddr_in &> (address).sin_port = 0;
+  const int fd = socket (address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool bound = bind (fd, reinterpret_cast<const sockaddr *> (&address),
+                           ipv6 ? sizeof (sockaddr_in6) : sizeof (sockaddr_in)) == 0;
+  // ENODEV: the interface of a link-local one.
+  const bool gone = !bound && (errno == EADDRNOTAVAIL || errno == ENODEV);
+  ::close (fd);
+  return gone;
 }
 
 void

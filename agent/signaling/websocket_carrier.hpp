@@ -22,6 +22,7 @@ class WebSocketCarrier final : public Carrier {
   void open () override;
   void send (const std::string &frame) override;
   void close () override;
+  bool address_gone () const override;
   std::string describe () const override { return "the rendezvous server " + uri_.text; }
   std::string stun_host () const override { return uri_.host; }
   // The certificate leads to one of the authorities and is for the host of the URI.
@@ -42,6 +43,7 @@ class WebSocketCarrier final : public Carrier {
   gulong certificate_handler_ = 0;
   Ref<GCancellable> cancellable_;  // of the attempt under way
   Ref<SoupWebsocketConnection> connection_;
+  Ref<GSocketAddress> local_;  // of the connection; null behind a stream that does not tell
   gulong handlers_[2] = {};
   std::shared_ptr<bool> alive_ = std::make_shared<bool> (true);
 };

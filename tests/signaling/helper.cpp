@@ -1,6 +1,6 @@
 // A process with one signaling client, for tests: signaling-helper URI ID [CA-FILE]. Takes
 // "ask PEER", "unask PEER" and "send PEER TEXT" on stdin until its end, and prints what happens;
-// "last PEER TEXT" sends and ends in the same moment.
+// "last PEER TEXT" sends and ends in the same moment. It looks after the network, as agents do.
 #include <unistd.h>
 
 #include <iostream>
@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/loop_thread.hpp"
+#include "net/network_monitor.hpp"
 #include "signaling/factory.hpp"
 
 using namespace p2p;
@@ -29,13 +30,23 @@ class Printer final : public Signaling::Observer {
   static void say (const std::string &line) { std::cout << line << std::endl; }
 };
 
+struct Roamer final : NetworkMonitor::Observer {
+  void network_changed (const NetworkSnapshot &, const NetworkChange &) override {
+    if (signaling) signaling->network_changed ();
+  }
+  void network_woke () override {}
+  std::unique_ptr<Signaling> signaling;
+};
+
 }  // namespace
 
 int
 main (int argc, char **argv) {
   if (argc < 3) return 2;
   Printer printer;
-  std::unique_ptr<Signaling> signaling;
+  Roamer roamer;
+  std::unique_ptr<Signaling> &signaling = roamer.signaling;
+  std::shared_ptr<NetworkMonitor> network;
   core_loop ().run_sync ([&] {
     auto key = make_ephemeral_signing_key ();
     auto made = make_signaling (argv[1], *key, {argc > 3 ? argv[3] : ""});
@@ -46,6 +57,8 @@ main (int argc, char **argv) {
     signaling = std::move (*made);
     signaling->set_observer (&printer);
     signaling->start (argv[2]);
+    network = NetworkMonitor::shared ();
+    network->add (&roamer);
   });
   std::string line;
   while (signaling && std::getline (std::cin, line)) {
@@ -62,6 +75,10 @@ main (int argc, char **argv) {
       if (command == "last") signaling.reset ();
     });
   }
-  core_loop ().run_sync ([&] { signaling.reset (); });
+  core_loop ().run_sync ([&] {
+    if (network) network->remove (&roamer);
+    network.reset ();
+    signaling.reset ();
+  });
   return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/ptr.hpp"
 #include "process.hpp"
 #include "signaling/frame.hpp"
+#include "signaling/key_proof.hpp"
 
 using namespace p2p;
 
@@ -193,6 +194,57 @@ TEST (Rendezvous, ClientsComeBackAfterARestart) {
   bob->expect ("+alice");
   alice->say ("send bob again");
   EXPECT_EQ (bob->expect ("alice"), "alice: again");
+}
+
+// A second until the next attempt, half of one for the first, and what the attempt itself takes.
+TEST (Rendezvous, AServerThatIsStartedAnewHasItsClientsBackSoon) {
+  auto server = std::make_unique<Server> ();
+  const std::string uri = server->uri ();
+  std::vector<std::unique_ptr<Process>> clients;
+  for (int i = 0; i < 8; ++i) clients.push_back (helper (uri, "client" + std::to_string (i)));
+  for (auto &client : clients) client->expect ("registered");
+  server->end (SIGKILL);
+  for (auto &client : clients) client->expect ("connecting Lost the rendezvous server");
+  // Down until somebody has tried in vain.
+  clients[0]->expect ("connecting No connection");
+  server = std::make_unique<Server> (std::vector<std::string>{}, server->address ());
+  const gint64 back = g_get_monotonic_time ();
+  for (auto &client : clients) client->expect ("registered");
+  EXPECT_LT (g_get_monotonic_time () - back, 3 * G_USEC_PER_SEC / 2);
+}
+
+// The older connection is as good as dead: the test does not iterate it meanwhile.
+TEST (Rendezvous, TheSameKeyTakesOverFromItsDeadConnectionAtOnce) {
+  Server server;
+  const auto key = *make_ephemeral_signing_key ();
+  RawWebSocket older (server.uri ()), newer (server.uri ());
+  const auto enroll = [&key] (RawWebSocket &socket) {
+    const std::string welcome = socket.line ();
+    const auto parsed = parse_frame (ByteView (std::string_view (welcome)));
+    Frame frame;
+    frame.type = FrameType::enroll;
+    frame.id = "alice";
+    frame.key = key->public_key_der ();
+    const std::string proof =
+        registration_proof_text (std::get<Frame> (parsed).challenge, frame.id);
+    frame.signature = *key->sign (ByteView (std::string_view (proof)));
+    socket.say (to_json (frame));
+    EXPECT_EQ (socket.line (), R"({"type":"registered","id":"alice"})");
+    socket.say (R"({"type":"ask","id":"alice","peer":"bob"})");
+  };
+  auto bob = helper (server.uri (), "bob");
+  bob->say ("ask alice");
+  enroll (older);
+  bob->expect ("+alice");
+  enroll (newer);
+  EXPECT_EQ (bob->line (), "-alice");
+  EXPECT_EQ (bob->line (), "+alice");
+  bob->say ("send alice hello");
+  EXPECT_TRUE (has (newer.line (), "\"present\":true"));
+  EXPECT_TRUE (has (newer.line (), "\"type\":\"message\""));
+  EXPECT_TRUE (has (older.line (), "\"present\":true"));
+  EXPECT_TRUE (has (older.line (), "\"replaced\"")) << "and no message after it";
+  older.closed ();
 }
 
 TEST (Rendezvous, UnreachableServerIsReportedAtEveryAttempt) {

@@ -14,13 +14,14 @@ MAX_LINES = 600
 # The folders whose headers each folder of sources may include. A folder may always include itself.
 MAY_INCLUDE = {
     "agent/base": set(),
+    "agent/net": {"base"},
     "agent/path": {"base"},
     "agent/ice": {"base", "path"},
     "agent/transport": {"base", "path"},
     "agent/session": {"base", "transport"},
     "agent/signaling": {"base"},
-    "agent/core": {"base", "path", "ice", "transport", "session", "signaling"},
-    "agent": {"base", "path", "ice", "transport", "session", "signaling", "core", "p2p"},
+    "agent/core": {"base", "net", "path", "ice", "transport", "session", "signaling"},
+    "agent": {"base", "net", "path", "ice", "transport", "session", "signaling", "core", "p2p"},
     "agent/p2p": set(),  # the public headers
     "gst": {"p2p"},
     "tools": {"p2p"},
