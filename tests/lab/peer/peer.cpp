@@ -281,6 +281,7 @@ Peer::conclude () {
   while (!is_idle ()) g_main_context_iteration (nullptr, TRUE);
   const bool good =
       finished_ && data_->tally ().good () && (!datagrams_ || datagrams_->tally ().good ());
+  if (data_ && !finished_) data_->tally ().break_off ();
   Line line ("totals");
   line.flag ("finished", finished_).flag ("good", good).flag ("removed", removed_);
   if (data_) {

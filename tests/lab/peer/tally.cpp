@@ -26,7 +26,7 @@ Tally::is_new (std::uint64_t number) {
 }
 
 void
-Tally::measure_gap () {
+Tally::measure_gap (bool open) {
   const double now = now_ms ();
   const double gap_ms = received_ ? now - last_ms_ : 0;
   if (gap_ms > max_gap_ms_) {
@@ -34,7 +34,7 @@ Tally::measure_gap () {
     max_gap_from_ms_ = last_ms_;
   }
   if (gap_ms >= tell_gap_ms_ && received_ && gaps_told_++ < kMaxGapsTold)
-    Line ("gap").ms ("from", last_ms_).ms ("ms", gap_ms);
+    Line ("gap").ms ("from", last_ms_).ms ("ms", gap_ms).flag ("open", open);
   last_ms_ = now;
 }
 
@@ -44,7 +44,7 @@ Tally::take (std::uint64_t number, double sent_ms) {
     doubled_++;
     return;
   }
-  measure_gap ();
+  measure_gap (false);
   max_delay_ms_ = std::max (max_delay_ms_, now_ms () - sent_ms);
   received_++;
   if (!reliable_) seen_[number % kWindow] = true;
@@ -59,6 +59,11 @@ void
 Tally::finish (std::uint64_t sent) {
   expected_ = std::max (expected_, sent);
   lost_ = expected_ - received_;
+}
+
+void
+Tally::break_off () {
+  measure_gap (true);
 }
 
 void

@@ -16,6 +16,8 @@ class Tally {
   void take_corrupt () { corrupt_++; }
   // No more comes; the other side has sent so many.
   void finish (std::uint64_t sent);
+  // Nothing more came, and more was to come.
+  void break_off ();
 
   std::uint64_t received () const { return received_; }
   bool good () const { return corrupt_ == 0 && doubled_ == 0 && (!reliable_ || lost_ == 0); }
@@ -23,7 +25,7 @@ class Tally {
 
  private:
   bool is_new (std::uint64_t number);
-  void measure_gap ();
+  void measure_gap (bool open);
 
   bool reliable_;
   double tell_gap_ms_;

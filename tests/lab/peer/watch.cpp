@@ -1,5 +1,7 @@
 #include "watch.hpp"
 
+#include <utility>
+
 #include "property.hpp"
 
 namespace lab {
@@ -69,6 +71,9 @@ Watch::on_state (P2pConnection *connection, P2pConnectionState state, const char
         .text ("error", error ? error->message : nullptr);
   }
   self->look_at_path ();
+  // Only what comes from now on is measured.
+  if (state == P2P_CONNECTION_STATE_CONNECTED && !std::exchange (self->was_connected_, true))
+    self->max_stall_ms_ = 0;
   self->changed_ (state);
 }
 

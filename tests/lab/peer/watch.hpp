@@ -34,6 +34,7 @@ class Watch {
   const std::function<void (P2pConnectionState)> changed_;
   guint timer_ = 0;
   std::string path_;
+  bool was_connected_ = false;
   double last_tick_ms_, max_stall_ms_ = 0, max_stall_from_ms_ = 0;
 };
 
