@@ -32,6 +32,8 @@ def parse():
     parser.add_argument("--slack-ms", type=float, default=TEST_SLACK_MS,
                         help="what is added to every limit (%(default)s)")
     parser.add_argument("--result", type=pathlib.Path, help="write the result there, as JSON")
+    parser.add_argument("--logs", type=pathlib.Path,
+                        help="leave there what the programs wrote to standard error")
     parser.add_argument("--verbose", action="store_true", help="print all that the peers told")
     options = parser.parse_args()
     if not options.list and not options.name:
@@ -66,8 +68,11 @@ def main():
         return 0
     scenario = SCENARIOS[options.name]
     with tempfile.TemporaryDirectory(prefix="p2p-scenario-") as folder:
+        if options.logs:
+            options.logs.mkdir(parents=True, exist_ok=True)
         try:
-            result, stories = play(scenario, options.build_dir, folder, options.slack_ms)
+            result, stories = play(scenario, options.build_dir, options.logs or folder,
+                                   options.slack_ms)
         except Failed as problem:
             result, stories = {"scenario": scenario.name, "passed": False, "marks": [], "late": [],
                                "problems": [str(problem)], "sides": {}}, {}

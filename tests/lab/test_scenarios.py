@@ -198,6 +198,9 @@ class Changes(unittest.TestCase):
         self.assertTrue(verdict(story(), story(gaps=[(1000, 50)]), CHANGE, expect)["passed"])
         result = verdict(story(), story(gaps=[(1000, 51)]), CHANGE, expect)
         self.assertEqual(result["late"], ["b: nothing came for 51 ms, not at most 50"])
+        for gap_ms, passes in ((150, True), (151, False)):
+            result = verdict(story(), story(gaps=[(1000, gap_ms)]), CHANGE, expect, slack_ms=500)
+            self.assertEqual(result["passed"], passes)
 
 
 class ForGood(unittest.TestCase):

@@ -29,6 +29,8 @@ on_stop (gpointer peer) {
 
 int
 main (int argc, char **argv) {
+  // Standard output is for what is told.
+  g_log_writer_default_set_use_stderr (TRUE);
   lab::Options options;
   if (!lab::parse_options (argc, argv, options)) return kUsageError;
   GMainLoop *loop = g_main_loop_new (nullptr, FALSE);

@@ -87,7 +87,9 @@ OUTAGES = (
              HEALS, SEES_SILENCE, nats=("sym", "sym"), turn=True, jitter_s=1),
     Scenario("one-way-30", "what alice sends is lost for 30 s",
              (natlab(1, "loss a 100 out", "outage"), natlab(31, "loss a 0", "usable")),
-             SEES_SILENCE, SEES_SILENCE, peer=("--peer-comeback-timeout", "60000"), jitter_s=1),
+             # Alice hears bob all the time, until he tells her that he does not hear her.
+             dataclasses.replace(SEES_SILENCE, detect_ms=DETECT_MS + RTT_MS), SEES_SILENCE,
+             peer=("--peer-comeback-timeout", "60000"), jitter_s=1),
     loss_20("loss-20", 60, "bench"),
     loss_20("loss-20-short", 15, "test"),
     Scenario("stopped-10", "alice's process is stopped for 10 s",
