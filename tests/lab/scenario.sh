@@ -3,5 +3,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lab.sh"
 lab_enter "$@"
+# Without it a NAT would keep its mappings, and what a scenario asks for would not happen.
+command -v conntrack >/dev/null || lab_skip "conntrack is not installed"
 
 PYTHONDONTWRITEBYTECODE=1 python3 "$lab_here/scenarios.py" --build-dir "$lab_build" "$@"

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 
@@ -21,6 +22,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 # What a test forgives a machine with few cores that runs other tests meanwhile. script/bench liveness
 # forgives nothing.
 TEST_SLACK_MS = 500
+SKIPPED = 77
 
 
 def parse():
@@ -67,6 +69,9 @@ def main():
             print(f"{scenario.name:22} {scenario.text}")
         return 0
     scenario = SCENARIOS[options.name]
+    if scenario.turn and shutil.which("turnserver") is None:
+        print("skip: coturn is not installed")
+        return SKIPPED
     with tempfile.TemporaryDirectory(prefix="p2p-scenario-") as folder:
         if options.logs:
             options.logs.mkdir(parents=True, exist_ok=True)

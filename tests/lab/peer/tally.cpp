@@ -18,7 +18,6 @@ Tally::Tally (bool reliable, double tell_gap_ms)
 bool
 Tally::is_new (std::uint64_t number) {
   if (reliable_) return number >= expected_;
-  if (number + kWindow < expected_) return false;
   for (std::uint64_t next = std::max (expected_, number < kWindow ? 0 : number - kWindow + 1);
        next <= number; next++)
     seen_[next % kWindow] = false;
@@ -40,6 +39,11 @@ Tally::measure_gap (bool open) {
 
 void
 Tally::take (std::uint64_t number, double sent_ms) {
+  // So late that it cannot be told whether it came before.
+  if (!reliable_ && number + kWindow < expected_) {
+    late_++;
+    return;
+  }
   if (!is_new (number)) {
     doubled_++;
     return;
