@@ -1,5 +1,6 @@
 """Medians, spreads and ratios of runs."""
 
+import math
 import statistics
 
 
@@ -11,6 +12,15 @@ class Spread:
         self.least = min(values)
         self.most = max(values)
         self.count = len(values)
+
+
+def percentile(values, percent):
+    """By nearest rank: the least value that so many percent do not exceed. None stands for never,
+    which is longer than all; None when there are no values."""
+    if not values:
+        return None
+    ordered = sorted(math.inf if value is None else value for value in values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def spread(entry, field):
@@ -38,6 +48,8 @@ def number(value):
     """Three figures that mean something, without an exponent."""
     if value is None:
         return "–"
+    if value == math.inf:
+        return "never"
     if value == 0:
         return "0"
     magnitude = abs(value)

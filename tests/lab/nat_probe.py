@@ -3,6 +3,10 @@
 nat_probe.py serve          in "pub": UDP on .10:7000, .10:7001 and .11:7000, TCP on .10:7000
 nat_probe.py client TYPE    behind a NAT: exit code 0 when the NAT behaves as TYPE
 nat_probe.py rtt MIN_MS     behind a NAT: exit code 0 when a round trip takes at least that long
+nat_probe.py seen PORT      behind a NAT: prints the address and port that PORT is mapped to
+nat_probe.py count          in "pub": prints how many datagrams have come
+nat_probe.py passes COMMAND...   behind a NAT: prints "out" when a datagram arrives at the server, which
+                            COMMAND counts, "in" when its answer comes back, or both
 
 A question is answered from the socket that it came to, after what else was asked for has been sent.
 The wire keeps order, so a forbidden packet that has not come before the answer was filtered: nothing
@@ -11,6 +15,7 @@ here waits for a packet that must not come.
 
 import selectors
 import socket
+import subprocess
 import sys
 import time
 
@@ -73,6 +78,26 @@ def datagrams_seen():
         return int(connection.recv(100))
 
 
+def passes(count_command):
+    def count():
+        return int(subprocess.run(count_command, check=True, capture_output=True).stdout)
+
+    sock = udp_socket()
+    before = count()
+    try:
+        sock.sendto(b"echo", MAIN)
+    except OSError:  # no route, without a cable
+        return ""
+    found = ["out"] if count() != before else []
+    sock.setblocking(False)
+    try:
+        sock.recvfrom(2000)
+        found.append("in")
+    except BlockingIOError:
+        pass
+    return " ".join(found)
+
+
 def client(kind):
     if kind == "noudp":
         before = datagrams_seen()
@@ -104,5 +129,14 @@ def rtt(minimum_ms):
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
         serve()
+    if sys.argv[1] == "seen":
+        print(ask(udp_socket(("0.0.0.0", int(sys.argv[2]))), MAIN, b"echo")[0])
+        sys.exit()
+    if sys.argv[1] == "count":
+        print(datagrams_seen())
+        sys.exit()
+    if sys.argv[1] == "passes":
+        print(passes(sys.argv[2:]))
+        sys.exit()
     good = client(sys.argv[2]) if sys.argv[1] == "client" else rtt(float(sys.argv[2]))
     sys.exit(0 if good else 1)

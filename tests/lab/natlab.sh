@@ -7,23 +7,32 @@
 #   host b ---- NAT b ----/           .10, .11     LAN b   10.2.0.0/24, host 10.2.0.2
 #   10.2.0.2   .1 |  203.0.113.2
 #
+# A host may have a second way out, another interface to another NAT: the sides a2 and b2, LANs
+# 10.3.0.0/24 and 10.4.0.0/24, public 203.0.113.3 and .4. Where SIDE stands below, each of a, b, a2
+# and b2 will do.
+#
 # natlab.sh up [NAT_A [NAT_B [DELAY_A_MS [DELAY_B_MS]]]]   build it (default: port port 0 0)
 # natlab.sh down                     end what it started, by pid, and delete its namespaces
-# natlab.sh nat a|b TYPE             change a NAT while it runs; it forgets its mappings
+# natlab.sh uplink a2|b2 [NAT [DELAY_MS]]   the second way out, used when the first is down
+# natlab.sh nat SIDE TYPE            change a NAT while it runs; it forgets its mappings
 #     TYPE  full    endpoint-independent mapping and filtering (full cone)
 #           addr    address-dependent filtering (restricted cone)
 #           port    address and port-dependent filtering (port-restricted cone)
 #           sym     address and port-dependent mapping (symmetric)
 #           noudp   as port, but UDP from the LAN is dropped
-# natlab.sh exec ha|hb|pub|na|nb|net COMMAND...   run inside of that namespace
+# natlab.sh exec ha|hb|pub|na|nb|na2|nb2|net COMMAND...   run inside of that namespace
 # natlab.sh turn start|stop          coturn in pub, port 3478 over UDP and TCP, user test, password test
-# natlab.sh loss a|b PERCENT         drop at random in that NAT, both ways (0: off)
-# natlab.sh udptimeout a|b SECONDS   how long that NAT keeps a UDP mapping
-# natlab.sh reboot a|b               that NAT forgets all mappings
-# natlab.sh renumber a|b NUMBER      that NAT gets the public address 203.0.113.NUMBER
-# natlab.sh link a|b up|down         the host's cable in or out
-# natlab.sh wifi a|b                 the host moves to 10.x.0.3, its old address goes
-# natlab.sh wire a|b COMMAND         a command for that side's delaywire: "delay 80", "loss 5", "stats"
+# natlab.sh loss SIDE PERCENT [in|out]   drop at random in that NAT, one way or both (0: off)
+# natlab.sh udptimeout SIDE SECONDS  how long that NAT keeps a UDP mapping
+# natlab.sh forget SIDE              that NAT forgets all mappings
+# natlab.sh rebind SIDE              and gives its UDP flows other ports from now on
+# natlab.sh power SIDE off|on        a NAT without power; with it again, it is as after `rebind`
+# natlab.sh renumber SIDE NUMBER     that NAT gets the public address 203.0.113.NUMBER
+# natlab.sh link SIDE up|down        the host's interface is taken down, or up again
+# natlab.sh cable SIDE out|in        the host's cable: carrier goes, addresses and routes stay
+# natlab.sh wifi SIDE                the host moves to 10.x.0.3, its old address goes
+# natlab.sh move SIDE N              the host is in another network: 10.x.N.2, behind another address
+# natlab.sh wire SIDE COMMAND        a command for that side's delaywire: "delay 80", "loss 5", "stats"
 # natlab.sh status
 #
 # Environment: LAB          prefix of the namespaces (default p2plab); labs may run side by side
@@ -38,6 +47,8 @@ lab=${LAB:-p2plab}
 state=${LAB_STATE:-${TMPDIR:-/tmp}/natlab.$lab}
 delaywire=${DELAYWIRE:-delaywire}
 namespaces='net pub na nb ha hb'
+# What a second way out is in front of, in the routing table of its host.
+second_metric=600
 
 die() {
   echo "natlab: $*" >&2
@@ -50,18 +61,26 @@ in_ns() {
   ip netns exec "$lab-$name" "$@"
 }
 
-# Sets nat, host and number for side a or b.
+# Sets nat, host, number, device and metric for a side.
 side() {
+  device=eth0 metric=0
   case $1 in
     a) nat=na host=ha number=1 ;;
     b) nat=nb host=hb number=2 ;;
-    *) die "the side must be a or b, not $1." ;;
+    a2) nat=na2 host=ha number=3 ;;
+    b2) nat=nb2 host=hb number=4 ;;
+    *) die "the side must be a, b, a2 or b2, not $1." ;;
   esac
+  [ "$number" -le 2 ] || device=eth1 metric=$second_metric
 }
+
+# The host's address on that side, which `wifi` and `move` change.
+inside_of() { cat "$state/inside.$1"; }
 
 apply_nat() {
   side "$1"
-  local type=$2 inside=10.$number.0.2
+  local type=$2 inside
+  inside=$(inside_of "$1")
   local prerouting='' track='' drop_udp='' source_nat=masquerade
   local accept_inbound='' drop_inbound='iifname "wan0" ct state new drop'
   case $type in
@@ -115,6 +134,34 @@ NFT
   forget_mappings $nat
 }
 
+# Which ports the NAT gives, without any change of its type: the ports that the host uses are mapped
+# one to one to others at its LAN side, before and behind all that apply_nat does. 0: to themselves.
+apply_ports() {
+  side "$1"
+  in_ns $nat nft -f - <<NFT
+table ip ports
+delete table ip ports
+table ip ports {
+  chain from_host {
+    type filter hook prerouting priority -350; policy accept;
+    iifname "lan0" udp sport set udp sport ^ $2
+  }
+  chain to_host {
+    type filter hook postrouting priority 300; policy accept;
+    oifname "lan0" udp dport set udp dport ^ $2
+  }
+}
+NFT
+  echo "$2" >"$state/ports.$1"
+}
+
+rebind() {
+  side "$1"
+  # Below 4096, so that an ephemeral port stays one.
+  apply_ports "$1" $((($(cat "$state/ports.$1" 2>/dev/null || echo 0) * 5 + 1337) % 4096))
+  forget_mappings $nat
+}
+
 forget_mappings() {
   # It fails when there is nothing to forget yet.
   in_ns "$1" conntrack -F >/dev/null 2>&1 || true
@@ -140,9 +187,10 @@ end_process() {
   rm -f "$file"
 }
 
+# make_namespaces NAME...
 make_namespaces() {
   local name
-  for name in $namespaces; do
+  for name in "$@"; do
     ip netns add "$lab-$name"
     in_ns "$name" ip link set lo up
     # IPv6 would be a way around the NATs. A kernel without it has no such setting.
@@ -195,6 +243,13 @@ make_wire() {
   die "delaywire did not start: $(cat "$state/wire-$which.log")"
 }
 
+# The host's default route on that side.
+add_route() {
+  local gateway
+  gateway=$(inside_of "$1")
+  in_ns $host ip route replace default via "${gateway%.*}.1" dev $device metric $metric
+}
+
 make_side() {
   local which=$1 type=$2 delay_ms=$3
   side "$which"
@@ -203,23 +258,31 @@ make_side() {
   in_ns $nat ip addr add "203.0.113.$number/24" dev wan0
   in_ns $nat ip link set wan0 up
   in_ns $nat ip route add default via 203.0.113.254
-  in_ns $nat ip link add lan0 type veth peer name eth0 netns "$lab-$host"
+  echo "10.$number.0.2" >"$state/inside.$which"
+  in_ns $nat sysctl -qw net.ipv4.ip_forward=1
+  in_ns $nat ip link add lan0 type veth peer name $device netns "$lab-$host"
   in_ns $nat ip addr add "10.$number.0.1/24" dev lan0
   in_ns $nat ip link set lan0 up
-  in_ns $host ip addr add "10.$number.0.2/24" dev eth0
-  in_ns $host ip link set eth0 up
-  in_ns $host ip route add default via "10.$number.0.1"
-  in_ns $nat sysctl -qw net.ipv4.ip_forward=1
   apply_nat "$which" "$type"
+  in_ns $host ip addr add "10.$number.0.2/24" dev $device
+  in_ns $host ip link set $device up
+  add_route "$which"
 }
 
 up() {
   [ ! -d "$state" ] || die "$state exists; run \`down\` first."
   mkdir -p "$state"
-  make_namespaces
+  make_namespaces $namespaces
   make_core
   make_side a "${1:-port}" "${3:-0}"
   make_side b "${2:-port}" "${4:-0}"
+}
+
+uplink() {
+  side "$1"
+  [ $metric = $second_metric ] || die "a second way out is a2 or b2, not $1."
+  make_namespaces $nat
+  make_side "$1" "${2:-port}" "${3:-0}"
 }
 
 down() {
@@ -227,7 +290,7 @@ down() {
   for file in "$state"/*.pid; do
     [ -f "$file" ] && end_process "$(basename "$file" .pid)"
   done
-  for name in $namespaces; do ip netns del "$lab-$name" 2>/dev/null || true; done
+  for name in $namespaces na2 nb2; do ip netns del "$lab-$name" 2>/dev/null || true; done
   rm -rf "$state"
 }
 
@@ -253,8 +316,16 @@ turn() {
 
 loss() {
   side "$1"
+  local from='' chance="numgen random mod 100 < $2"
+  case ${3:-} in
+    '') ;;
+    in) from='iifname wan0' ;;
+    out) from='iifname lan0' ;;
+    *) die "loss is in, out, or both ways, not $3." ;;
+  esac
+  [ "$2" != 100 ] || chance=''
   in_ns $nat nft flush chain ip natlab loss
-  [ "$2" = 0 ] || in_ns $nat nft add rule ip natlab loss numgen random mod 1000 \< $(($2 * 10)) drop
+  [ "$2" = 0 ] || in_ns $nat nft add rule ip natlab loss "$from $chance drop"
 }
 
 udptimeout() {
@@ -271,19 +342,62 @@ renumber() {
   forget_mappings $nat
 }
 
+power() {
+  side "$1"
+  local interface
+  case $2 in
+    off) for interface in lan0 wan0; do in_ns $nat ip link set $interface down; done ;;
+    on)
+      rebind "$1"
+      for interface in wan0 lan0; do in_ns $nat ip link set $interface up; done
+      in_ns $nat ip route replace default via 203.0.113.254
+      ;;
+    *) die "power off or power on, not power $2." ;;
+  esac
+}
+
 link() {
   side "$1"
-  in_ns $host ip link set eth0 "$2"
-  [ "$2" != up ] || in_ns $host ip route replace default via "10.$number.0.1"
+  in_ns $host ip link set $device "$2"
+  [ "$2" != up ] || add_route "$1"
+}
+
+cable() {
+  side "$1"
+  case $2 in
+    out) in_ns $nat ip link set lan0 down ;;
+    in) in_ns $nat ip link set lan0 up ;;
+    *) die "a cable is out or in, not $2." ;;
+  esac
 }
 
 wifi() {
   side "$1"
-  in_ns $host ip addr add "10.$number.0.3/24" dev eth0
+  local old new
+  old=$(inside_of "$1") new=${old%.*}.3
+  echo "$new" >"$state/inside.$1"
+  in_ns $host ip addr add "$new/24" dev $device
   # Deleting the first address of a subnet takes the others along, unless they are promoted.
-  in_ns $host sysctl -qw net.ipv4.conf.eth0.promote_secondaries=1
-  in_ns $host ip addr del "10.$number.0.2/24" dev eth0
-  in_ns $host ip route replace default via "10.$number.0.1"
+  in_ns $host sysctl -qw net.ipv4.conf.$device.promote_secondaries=1
+  in_ns $host ip addr del "$old/24" dev $device
+  add_route "$1"
+}
+
+move() {
+  side "$1"
+  local old new=10.$number.$2.2
+  old=$(inside_of "$1")
+  [ "$2" -ge 1 ] && [ "$2" -le 19 ] || die "another network has a number from 1 to 19, not $2."
+  [ "$old" != "$new" ] || die "the host is in that network."
+  echo "$new" >"$state/inside.$1"
+  in_ns $host ip addr del "$old/24" dev $device
+  in_ns $nat ip addr replace "${new%.*}.1/24" dev lan0
+  in_ns $nat ip addr del "${old%.*}.1/24" dev lan0
+  # Leaves .1 to .19 to the networks at the start and to the servers.
+  renumber "$1" $((number * 20 + $2))
+  apply_nat "$1" "$(cat "$state/nat.$1")"
+  in_ns $host ip addr add "$new/24" dev $device
+  add_route "$1"
 }
 
 status() {
@@ -295,9 +409,12 @@ status() {
 command=${1:-help}
 shift || true
 case $command in
-  up | down | turn | loss | udptimeout | renumber | link | wifi | status) "$command" "$@" ;;
+  up | down | uplink | turn | loss | udptimeout | rebind | power | renumber | link | cable | wifi | \
+    move | status)
+    "$command" "$@"
+    ;;
   nat) apply_nat "$1" "$2" ;;
-  reboot)
+  forget)
     side "$1"
     forget_mappings $nat
     ;;
