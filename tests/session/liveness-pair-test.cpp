@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <functional>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -20,7 +21,7 @@ using namespace p2p;
 namespace {
 
 constexpr TimeUs kMs = kMillisecond;
-constexpr unsigned kSeeds = 2000;
+constexpr unsigned kSeeds = P2P_LIVENESS_SEEDS;
 
 struct Packet {
   enum class Kind { ping, pong, data } kind = Kind::data;
