@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 
 #include "ice/nice_handle.hpp"
 #include "ice/route_mtu.hpp"
@@ -141,6 +142,20 @@ NicePath::on_batch_end () {
   if (in_batch_ == 0) return;
   in_batch_ = 0;
   if (receiver_) receiver_->path_batch_done (*this);
+}
+
+// libnice's socket and no other: what this one sends differs from data in its DF bit, so that the
+// kernel does not glue it to a train.
+void
+NicePath::send_beside (ByteView datagram) {
+  const auto socket =
+      Ref<GSocket>::adopt (nice_agent_get_selected_socket (agent_, stream_, kNiceComponent));
+  if (!socket || !pair_) return;
+  const auto &to = pair_->remote_address;
+  const socklen_t bytes = to.ss_family == AF_INET6 ? sizeof (sockaddr_in6) : sizeof (sockaddr_in);
+  if (sendto (g_socket_get_fd (socket.get ()), datagram.data, datagram.size, MSG_DONTWAIT,
+              reinterpret_cast<const sockaddr *> (&to), bytes) < 0)
+    g_debug ("ice: a check could not be sent: %s", g_strerror (errno));
 }
 
 void
@@ -282,6 +297,7 @@ NicePath::info () const {
     info.local = pair_->local;
     info.remote = pair_->remote;
     info.relayed = pair_->relayed;
+    info.own_relay = pair_->local_type == "relay";
     info.engine = fast_ ? fast_->describe () : "libnice";
   }
   return info;
