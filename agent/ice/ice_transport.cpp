@@ -511,7 +511,7 @@ NiceIceTransport::nice_selected (const NicePair &pair) {
 
 void
 NiceIceTransport::check_pair () {
-  if (!pair_ || pair_->tcp || pair_->local_type == "relay" || !remote_credentials_) return;
+  if (!pair_ || pair_->tcp || !remote_credentials_) return;
   gboolean controlling = FALSE;
   g_object_get (nice_.agent (), "controlling-mode", &controlling, nullptr);
   const PairCheck check{local_credentials (), *remote_credentials_, controlling != FALSE,

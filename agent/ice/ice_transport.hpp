@@ -105,7 +105,7 @@ class IceTransport {
   // Sends one connectivity check (RFC 8445 section 7.2.2) over the pair in use, now: so that the
   // peer hears of a new NAT mapping of ours, or a controlled peer that began anew at its old
   // address is nominated. One datagram, its answer is not waited for: to be repeated while the peer
-  // is silent. Does nothing without a pair, over TCP and from a relay of ours.
+  // is silent. Does nothing without a pair and over TCP.
   virtual void check_pair () = 0;
   // While on, a new address from which the peer's authenticated check comes is the selected remote
   // at once. Switched on, it follows also the newest one of the last 10 s. A pair that was chosen

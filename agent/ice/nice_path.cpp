@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 
 #include "ice/nice_handle.hpp"
 #include "ice/route_mtu.hpp"
@@ -144,18 +143,17 @@ NicePath::on_batch_end () {
   if (receiver_) receiver_->path_batch_done (*this);
 }
 
-// libnice's socket and no other: what this one sends differs from data in its DF bit, so that the
-// kernel does not glue it to a train.
+// Never on the fast lane's socket: what libnice's sends differs from data in its DF bit, so that
+// the kernel does not glue it to a train.
 void
 NicePath::send_beside (ByteView datagram) {
-  const auto socket =
-      Ref<GSocket>::adopt (nice_agent_get_selected_socket (agent_, stream_, kNiceComponent));
-  if (!socket || !pair_) return;
-  const auto &to = pair_->remote_address;
-  const socklen_t bytes = to.ss_family == AF_INET6 ? sizeof (sockaddr_in6) : sizeof (sockaddr_in);
-  if (sendto (g_socket_get_fd (socket.get ()), datagram.data, datagram.size, MSG_DONTWAIT,
-              reinterpret_cast<const sockaddr *> (&to), bytes) < 0)
-    g_debug ("ice: a check could not be sent: %s", g_strerror (errno));
+  GOutputVector vector = {datagram.data, datagram.size};
+  const NiceOutputMessage message = {&vector, 1};
+  GError *raw_error = nullptr;
+  nice_agent_send_messages_nonblocking (agent_, stream_, kNiceComponent, &message, 1, nullptr,
+                                        &raw_error);
+  const UniqueError error (raw_error);
+  if (error) g_debug ("ice: a check could not be sent: %s", error->message);
 }
 
 void

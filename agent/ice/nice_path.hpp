@@ -34,7 +34,7 @@ class NicePath final : public Path, private FastUdp::Receiver {
   void received (ByteView datagram);
   void failed (const Error &error);
   void recovered ();
-  // One datagram on libnice's own socket, beside whatever waits to be sent.
+  // One datagram by libnice's own means, beside whatever waits to be sent.
   void send_beside (ByteView datagram);
 
   void set_receiver (Path::Receiver *receiver) override { receiver_ = receiver; }
