@@ -224,16 +224,17 @@ without_related_address (const std::string &sdp) {
 }
 
 Status
-check_ice_credentials (const IceCredentials &credentials) {
+check_ice_credentials (const IceCredentials &credentials, const char *whose) {
   const auto bad = [] (const std::string &text, std::size_t min) {
     return text.size () < min || text.size () > 256 || !is_ice_chars (text);
   };
+  const std::string the = std::string ("The ") + whose;
   if (bad (credentials.ufrag, 4))
     return Error{P2P_ERROR_INVALID_ARGUMENT,
-                 "The remote ufrag must have 4 to 256 letters, digits, '+' and '/' (RFC 8839)."};
+                 the + " ufrag must have 4 to 256 letters, digits, '+' and '/' (RFC 8839)."};
   if (bad (credentials.pwd, 22))
     return Error{P2P_ERROR_INVALID_ARGUMENT,
-                 "The remote pwd must have 22 to 256 letters, digits, '+' and '/' (RFC 8839)."};
+                 the + " pwd must have 22 to 256 letters, digits, '+' and '/' (RFC 8839)."};
   return {};
 }
 

@@ -37,7 +37,7 @@ std::string without_related_address (const std::string &sdp);
 // An address that a candidate may have as its peer: neither unspecified, nor multicast or
 // broadcast.
 bool is_peer_address (const std::string &address);
-// Lengths and characters as RFC 8839 section 5.4 has them.
-Status check_ice_credentials (const IceCredentials &credentials);
+// Lengths and characters as RFC 8839 section 5.4 has them. `whose`: "remote", for the message.
+Status check_ice_credentials (const IceCredentials &credentials, const char *whose);
 
 }  // namespace p2p

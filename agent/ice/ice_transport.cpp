@@ -11,6 +11,8 @@
 #include "ice/name_lookup.hpp"
 #include "ice/nice_handle.hpp"
 #include "ice/nice_path.hpp"
+#include "ice/pair_check.hpp"
+#include "ice/peer_follower.hpp"
 
 namespace p2p {
 
@@ -56,7 +58,9 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
         nice_ (config, *this),
         tcp_timer_ (core_loop ().scheduler ().make_timer ([this] { try_tcp (); })),
         path_ (nice_.agent (), nice_.stream (), core_loop ().scheduler (), core_loop ().context (),
-               config.fast_udp) {}
+               config.fast_udp),
+        follower_ (nice_.agent (), nice_.stream (), core_loop ().scheduler ()),
+        tie_breaker_ ((std::uint64_t{g_random_int ()} << 32) | g_random_int ()) {}
 
   Status start ();
 
@@ -66,15 +70,22 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   Status set_remote_credentials (const IceCredentials &credentials) override;
   Status add_remote_candidate (const std::string &sdp) override;
   void remote_gathering_done () override;
+  std::optional<IceCredentials> remote_credentials () const override { return remote_credentials_; }
+  std::vector<std::string> remote_candidates () const override { return remote_candidates_; }
   IceState state () const override { return state_; }
   std::optional<IcePair> selected_pair () const override { return pair_; }
+  void check_pair () override;
+  void follow_peer (bool on) override { follower_.follow (on); }
+  bool go_back () override { return follower_.go_back (); }
+  IceMoves moves () const override { return follower_.moves (); }
   Path &path () override { return path_; }
 
  private:
   void nice_candidate (const std::string &sdp) override;
   void nice_gathering_done () override;
   void nice_state (NiceComponentState state) override;
-  void nice_selected (const IcePair &pair) override;
+  void nice_selected (const NicePair &pair) override;
+  void nice_learned (const NiceAddress &remote) override { follower_.learned (remote); }
   void nice_received (ByteView datagram) override { path_.received (datagram); }
 
   // The observer is never called from inside of a call to this object.
@@ -92,6 +103,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   void pass_to_libnice (const RemoteCandidate &candidate);
   void try_tcp ();
   void pass_on_remote_end ();
+  void give_up ();
   void advance (IceState next);
 
   const IceConfig config_;
@@ -101,6 +113,8 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   NiceHandle nice_;
   const std::unique_ptr<Scheduler::Timer> tcp_timer_;
   NicePath path_;
+  PeerFollower follower_;
+  const std::uint64_t tie_breaker_;
   std::unique_ptr<NameLookup> server_lookup_;
 
   std::vector<std::string> local_candidates_;
@@ -110,6 +124,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   std::vector<RemoteCandidate> waiting_;      // for the credentials
   std::vector<RemoteCandidate> tcp_waiting_;  // for UDP to fail
   bool tcp_tried_ = false, udp_tried_ = false;
+  std::vector<std::string> remote_candidates_;
   std::set<std::string> remote_seen_;  // by transport and address: the same counts once
   std::size_t remote_ignored_ = 0;
   bool remote_limit_told_ = false;
@@ -119,7 +134,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
 
   IceState state_ = IceState::gathering;
   std::optional<IceState> state_without_pair_;  // connected or more, but the pair is still to come
-  std::optional<IcePair> pair_;
+  std::optional<NicePair> pair_;
 };
 
 template <class Work>
@@ -298,7 +313,7 @@ NiceIceTransport::local_credentials () const {
 
 Status
 NiceIceTransport::set_remote_credentials (const IceCredentials &credentials) {
-  if (auto error = check_ice_credentials (credentials)) return error;
+  if (auto error = check_ice_credentials (credentials, "remote")) return error;
   if (remote_credentials_) {
     if (remote_credentials_->ufrag == credentials.ufrag &&
         remote_credentials_->pwd == credentials.pwd)
@@ -334,6 +349,7 @@ NiceIceTransport::add_remote_candidate (const std::string &sdp) {
     return {};
   }
   remote_seen_.insert (key);
+  remote_candidates_.push_back (sdp);
   if (candidate.use == RemoteCandidate::Use::resolve)
     resolve_remote (std::move (candidate));
   else
@@ -437,9 +453,16 @@ NiceIceTransport::nice_state (NiceComponentState state) {
       advance (IceState::ready);
       return;
     case NICE_COMPONENT_STATE_FAILED:
-      advance (IceState::failed);
+      give_up ();
       return;
   }
+}
+
+// After we have selected a pair, libnice has no good one in its list of checks; when a late check
+// of another one is not answered, it says that all has failed. The socket in use knows better.
+void
+NiceIceTransport::give_up () {
+  if (!pair_ || !follower_.select_again ()) advance (IceState::failed);
 }
 
 // States only go forward: libnice falls back from READY whenever it checks a pair again, while the
@@ -456,16 +479,25 @@ NiceIceTransport::advance (IceState next) {
   const bool recovered = state_ == IceState::failed;
   g_debug ("ice: %s -> %s", state_name (state_), state_name (next));
   state_ = next;
-  if (next == IceState::failed)
-    path_.failed ({P2P_ERROR_UNREACHABLE,
-                   "No pair of candidates reaches the peer (any more); a TURN server may help."});
-  else if (recovered)
+  if (next == IceState::failed) {
+    const char *message = "No pair of candidates reaches the peer; a TURN server may help.";
+    if (pair_ && pair_->local_type == "relay")
+      message = "The connection to the TURN server has ended.";
+    else if (pair_)
+      message = "The TCP connection to the peer has ended.";
+    path_.failed ({P2P_ERROR_UNREACHABLE, message});
+  } else if (recovered) {
     path_.recovered ();
+  }
   observer_.ice_state (next);
 }
 
 void
-NiceIceTransport::nice_selected (const IcePair &pair) {
+NiceIceTransport::nice_selected (const NicePair &pair) {
+  // The peer has to hear of it: libnice's own next check comes in up to 6 s, and a controlled peer
+  // waits for it.
+  const bool own = follower_.selected (pair);
+  if (own) later ([] (NiceIceTransport &self) { self.check_pair (); });
   if (pair_ && pair_->local_sdp == pair.local_sdp && pair_->remote_sdp == pair.remote_sdp) return;
   g_debug ("ice: pair %s - %s", pair.local.c_str (), pair.remote.c_str ());
   pair_ = pair;
@@ -475,6 +507,16 @@ NiceIceTransport::nice_selected (const IcePair &pair) {
   if (state_without_pair_)
     later ([next = *state_without_pair_] (NiceIceTransport &self) { self.advance (next); });
   observer_.ice_selected_pair (pair);
+}
+
+void
+NiceIceTransport::check_pair () {
+  if (!pair_ || pair_->tcp || !remote_credentials_) return;
+  gboolean controlling = FALSE;
+  g_object_get (nice_.agent (), "controlling-mode", &controlling, nullptr);
+  const PairCheck check{local_credentials (), *remote_credentials_, controlling != FALSE,
+                        tie_breaker_, pair_->local_priority};
+  path_.send_beside (ByteView (make_pair_check (check)));
 }
 
 }  // namespace
@@ -489,6 +531,8 @@ IceTransport::create (const IceConfig &config, Observer &observer) {
     return Error{P2P_ERROR_INVALID_ARGUMENT,
                  "The range of local ports is malformed: it goes from a port of at least 1 to one "
                  "that is not lower."};
+  if (config.credentials)
+    if (auto error = check_ice_credentials (*config.credentials, "local")) return *error;
   auto addresses = find_local_addresses (config.local_addresses);
   if (!addresses) return addresses.error ();
   auto transport = std::make_unique<NiceIceTransport> (config, *addresses, observer);

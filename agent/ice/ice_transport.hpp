@@ -1,5 +1,13 @@
 // One NiceAgent: one generation of candidates, checks and a selected pair (RFC 8445). Owned and
 // called on the core thread; libnice's timers run on the ICE thread, its datagrams arrive on core.
+//
+// A peer that has got another address does not need a new generation on this side: whoever has its
+// ufrag and pwd speaks for it, be it the old socket behind a new NAT mapping or a new NiceAgent
+// with the same credentials. libnice learns such an address from a check, but stays with its pair;
+// follow_peer() goes along.
+//
+// libnice never gives up a UDP pair that was selected, however long the peer is silent: whether it
+// lives is for the layers above to say. Nor does it check a selected pair by itself again.
 #pragma once
 #include <sys/socket.h>
 
@@ -17,6 +25,10 @@
 
 namespace p2p {
 
+struct IceCredentials {
+  std::string ufrag, pwd;
+};
+
 struct IceConfig {
   bool controlling = false;
   bool tcp = true;                           // RFC 6544 candidates
@@ -26,10 +38,8 @@ struct IceConfig {
   std::vector<StunServer> stun_servers;
   std::vector<TurnServer> turn_servers;
   FastUdpWish fast_udp = FastUdpAbilities ();
-};
-
-struct IceCredentials {
-  std::string ufrag, pwd;
+  // Of an earlier generation, whose other side still lives at the peer. Not set: new ones.
+  std::optional<IceCredentials> credentials;
 };
 
 struct IcePair {
@@ -37,10 +47,25 @@ struct IcePair {
   std::string local, remote;            // for people: "srflx 203.0.113.1:4711/udp"
   std::string local_type, remote_type;  // host, srflx, prflx, relay
   bool relayed = false, tcp = false;
+  // This machine's own address below the local candidate, also below a relayed one. When it has
+  // gone from the machine, so has the way.
+  std::string local_base_address;
+  std::uint16_t local_base_port = 0;
   sockaddr_storage remote_address{};
 };
 
-// Goes forward only; from failed back to connected or ready when the peer is heard again.
+// Addresses from which authenticated checks came after a pair was in use, and what became of them.
+struct IceMoves {
+  std::uint32_t learned = 0;
+  std::uint32_t followed = 0, returned = 0;  // pairs that were selected because of them
+  std::uint32_t ignored = 0;                 // beyond kMaxLearnedAddresses, or nothing leads there
+};
+
+constexpr std::uint32_t kMaxLearnedAddresses = 16;  // of a generation
+
+// Goes forward only; from failed back to connected or ready when there is a way again. Once there
+// was a pair, failed means that a TCP connection has ended, the peer's or that of the relay in use
+// (local_type "relay"); whatever is silent without an end is not failed.
 enum class IceState { gathering, connecting, connected, ready, failed };
 
 class IceTransport {
@@ -71,8 +96,27 @@ class IceTransport {
   virtual Status set_remote_credentials (const IceCredentials &credentials) = 0;
   virtual Status add_remote_candidate (const std::string &sdp) = 0;
   virtual void remote_gathering_done () = 0;
+  // What was said of the peer so far: candidates as they were given, without those ignored.
+  virtual std::optional<IceCredentials> remote_credentials () const = 0;
+  virtual std::vector<std::string> remote_candidates () const = 0;
   virtual IceState state () const = 0;
   virtual std::optional<IcePair> selected_pair () const = 0;
+
+  // Sends one connectivity check (RFC 8445 section 7.2.2) over the pair in use, now: so that the
+  // peer hears of a new NAT mapping of ours, or a controlled peer that began anew at its old
+  // address is nominated. One datagram, its answer is not waited for: to be repeated while the peer
+  // is silent. Does nothing without a pair and over TCP.
+  virtual void check_pair () = 0;
+  // While on, a new address from which the peer's authenticated check comes is the selected remote
+  // at once. Switched on, it follows also the newest one of the last 10 s. A pair that was chosen
+  // so stays until the next is, or until go_back(): libnice's own preferences count no more. Not to
+  // be left on: whoever can record a check of the peer and send it from elsewhere would draw the
+  // traffic there until go_back(). To be switched on while nothing comes from the peer.
+  virtual void follow_peer (bool on) = 0;
+  // To the pair from which it followed, and further back with each call. False when there is none.
+  virtual bool go_back () = 0;
+  virtual IceMoves moves () const = 0;
+
   // Datagrams over the selected pair, whatever it is at the time. Lives as long as this object.
   virtual Path &path () = 0;
 };

@@ -57,12 +57,17 @@ type_name (NiceCandidateType type) {
 }
 
 std::string
-describe (const NiceCandidate &candidate) {
+ip_text (const NiceAddress &address) {
   std::array<gchar, NICE_ADDRESS_STRING_LEN> ip{};
-  nice_address_to_string (&candidate.addr, ip.data ());
+  nice_address_to_string (&address, ip.data ());
+  return ip.data ();
+}
+
+std::string
+describe (const NiceCandidate &candidate, NiceCandidateType type) {
   const bool ipv6 = nice_address_ip_version (&candidate.addr) == 6;
-  std::string out = type_name (candidate.type);
-  out.append (ipv6 ? " [" : " ").append (ip.data ()).append (ipv6 ? "]:" : ":");
+  std::string out = type_name (type);
+  out.append (ipv6 ? " [" : " ").append (ip_text (candidate.addr)).append (ipv6 ? "]:" : ":");
   out += std::to_string (nice_address_get_port (&candidate.addr));
   return out + (candidate.transport == NICE_CANDIDATE_TRANSPORT_UDP ? "/udp" : "/tcp");
 }
@@ -86,19 +91,32 @@ on_state (NiceAgent *, guint, guint, guint state, gpointer data) {
 void
 on_selected (NiceAgent *agent, guint, guint, NiceCandidate *local, NiceCandidate *remote,
              gpointer data) {
-  IcePair pair;
+  NicePair pair;
+  const NiceCandidateType remote_type = g_str_has_prefix (remote->foundation, kFollowedFoundation)
+                                            ? NICE_CANDIDATE_TYPE_PEER_REFLEXIVE
+                                            : remote->type;
+  pair.local_foundation = local->foundation;
+  pair.local_priority = local->priority;
   pair.local_sdp = to_sdp (agent, local);
   pair.remote_sdp = to_sdp (agent, remote);
-  pair.local = describe (*local);
-  pair.remote = describe (*remote);
+  pair.local = describe (*local, local->type);
+  pair.remote = describe (*remote, remote_type);
   pair.local_type = type_name (local->type);
-  pair.remote_type = type_name (remote->type);
+  pair.remote_type = type_name (remote_type);
   pair.relayed =
       local->type == NICE_CANDIDATE_TYPE_RELAYED || remote->type == NICE_CANDIDATE_TYPE_RELAYED;
   pair.tcp = local->transport != NICE_CANDIDATE_TRANSPORT_UDP;
+  pair.local_base_address = ip_text (local->base_addr);
+  pair.local_base_port = static_cast<std::uint16_t> (nice_address_get_port (&local->base_addr));
   nice_address_copy_to_sockaddr (&remote->addr,
                                  reinterpret_cast<sockaddr *> (&pair.remote_address));
   tell (data, [pair] (NiceEvents &to) { to.nice_selected (pair); });
+}
+
+void
+on_learned (NiceAgent *, NiceCandidate *remote, gpointer data) {
+  if (remote->transport != NICE_CANDIDATE_TRANSPORT_UDP) return;
+  tell (data, [address = remote->addr] (NiceEvents &to) { to.nice_learned (address); });
 }
 
 void
@@ -127,19 +145,25 @@ NiceHandle::NiceHandle (const IceConfig &config, NiceEvents &events)
       agent_ (Ref<NiceAgent>::adopt (nice_agent_new_full (
           timers_->context (), NICE_COMPATIBILITY_RFC5245, NICE_AGENT_OPTION_ICE_TRICKLE))),
       listener_ (std::make_shared<NiceEvents *> (&events)) {
-  // keepalive-conncheck: without it libnice never notices that a pair is dead. consent-freshness:
-  // 0.1.21 revokes it after 10 s, for good; liveness is decided above. stun-max-retransmissions:
-  // every retransmission delays READY while a pair of higher priority has no answer.
+  // keepalive-conncheck: off, because a pair that is given up after 50 s while another check is
+  // under way lets libnice abort when that one is answered, because 200 requests without an answer
+  // end all checks, and because liveness is decided above. The mapping of a NAT is kept by an
+  // indication each 25 s. consent-freshness: the same, after 10 s. stun-max-retransmissions: every
+  // retransmission delays READY while a pair of higher priority has no answer.
   g_object_set (agent_.get (), "controlling-mode", gboolean{config.controlling}, "upnp", FALSE,
-                "ice-udp", TRUE, "ice-tcp", gboolean{config.tcp}, "keepalive-conncheck", TRUE,
+                "ice-udp", TRUE, "ice-tcp", gboolean{config.tcp}, "keepalive-conncheck", FALSE,
                 "force-relay", gboolean{config.relay_only}, "stun-max-retransmissions", 2,
                 "stun-pacing-timer", kPacingMs, nullptr);
   stream_ = nice_agent_add_stream (agent_.get (), 1);
+  if (config.credentials)
+    nice_agent_set_local_credentials (agent_.get (), stream_, config.credentials->ufrag.c_str (),
+                                      config.credentials->pwd.c_str ());
 
   connect (agent_.get (), "new-candidate-full", on_candidate, listener_);
   connect (agent_.get (), "candidate-gathering-done", on_gathering_done, listener_);
   connect (agent_.get (), "component-state-changed", on_state, listener_);
   connect (agent_.get (), "new-selected-pair-full", on_selected, listener_);
+  connect (agent_.get (), "new-remote-candidate-full", on_learned, listener_);
 
   // From the first moment: without a receiver libnice does not even see the answers of servers. On
   // core, so that a flood of datagrams cannot make libnice's timers late.
@@ -149,14 +173,15 @@ NiceHandle::NiceHandle (const IceConfig &config, NiceEvents &events)
 
 NiceHandle::~NiceHandle () {
   listener_.reset ();
-  g_signal_handlers_disconnect_matched (agent_.get (), G_SIGNAL_MATCH_FUNC, 0, 0, nullptr,
-                                        reinterpret_cast<gpointer> (on_candidate), nullptr);
-  g_signal_handlers_disconnect_matched (agent_.get (), G_SIGNAL_MATCH_FUNC, 0, 0, nullptr,
-                                        reinterpret_cast<gpointer> (on_gathering_done), nullptr);
-  g_signal_handlers_disconnect_matched (agent_.get (), G_SIGNAL_MATCH_FUNC, 0, 0, nullptr,
-                                        reinterpret_cast<gpointer> (on_state), nullptr);
-  g_signal_handlers_disconnect_matched (agent_.get (), G_SIGNAL_MATCH_FUNC, 0, 0, nullptr,
-                                        reinterpret_cast<gpointer> (on_selected), nullptr);
+  const auto disconnect = [this] (auto *handler) {
+    g_signal_handlers_disconnect_matched (agent_.get (), G_SIGNAL_MATCH_FUNC, 0, 0, nullptr,
+                                          reinterpret_cast<gpointer> (handler), nullptr);
+  };
+  disconnect (on_candidate);
+  disconnect (on_gathering_done);
+  disconnect (on_state);
+  disconnect (on_selected);
+  disconnect (on_learned);
   // The barrier, in two halves. This call moves the sockets from core's context to that of ICE: we
   // are on core and outside of libnice, so none of their callbacks can be running or come later.
   // What follows is a task of the ICE thread, so no timer of libnice can be in the middle of

@@ -14,6 +14,15 @@
 namespace p2p {
 
 constexpr guint kNiceComponent = 1;
+// What the foundations of remote candidates begin with that were peer-reflexive: libnice lets only
+// a candidate of another type be selected, so PeerFollower calls them host candidates.
+constexpr const char *kFollowedFoundation = "followed";
+
+// A pair as libnice knows it.
+struct NicePair : IcePair {
+  std::string local_foundation;
+  std::uint32_t local_priority = 0;
+};
 
 class NiceEvents {
  public:
@@ -21,7 +30,9 @@ class NiceEvents {
   virtual void nice_candidate (const std::string &sdp) = 0;
   virtual void nice_gathering_done () = 0;
   virtual void nice_state (NiceComponentState state) = 0;
-  virtual void nice_selected (const IcePair &pair) = 0;
+  virtual void nice_selected (const NicePair &pair) = 0;
+  // An authenticated check came from a UDP address that was not known.
+  virtual void nice_learned (const NiceAddress &remote) = 0;
   virtual void nice_received (ByteView datagram) = 0;  // valid only inside of the call
 };
 

@@ -143,6 +143,19 @@ NicePath::on_batch_end () {
   if (receiver_) receiver_->path_batch_done (*this);
 }
 
+// Never on the fast lane's socket: what libnice's sends differs from data in its DF bit, so that
+// the kernel does not glue it to a train.
+void
+NicePath::send_beside (ByteView datagram) {
+  GOutputVector vector = {datagram.data, datagram.size};
+  const NiceOutputMessage message = {&vector, 1};
+  GError *raw_error = nullptr;
+  nice_agent_send_messages_nonblocking (agent_, stream_, kNiceComponent, &message, 1, nullptr,
+                                        &raw_error);
+  const UniqueError error (raw_error);
+  if (error) g_debug ("ice: a check could not be sent: %s", error->message);
+}
+
 void
 NicePath::failed (const Error &error) {
   failed_ = true;
@@ -282,6 +295,7 @@ NicePath::info () const {
     info.local = pair_->local;
     info.remote = pair_->remote;
     info.relayed = pair_->relayed;
+    info.own_relay = pair_->local_type == "relay";
     info.engine = fast_ ? fast_->describe () : "libnice";
   }
   return info;

@@ -34,6 +34,8 @@ class NicePath final : public Path, private FastUdp::Receiver {
   void received (ByteView datagram);
   void failed (const Error &error);
   void recovered ();
+  // One datagram by libnice's own means, beside whatever waits to be sent.
+  void send_beside (ByteView datagram);
 
   void set_receiver (Path::Receiver *receiver) override { receiver_ = receiver; }
   Sent send (ByteView burst, std::size_t segment_bytes) override;

@@ -20,7 +20,8 @@ struct PathInfo {
   std::string local;   // candidate type and address, for people: "host 10.0.0.2:4711/udp"
   std::string remote;  // the same for the far end
   bool relayed = false;
-  std::string engine;  // how datagrams are moved: "segmentation, coalescing, own socket"
+  bool own_relay = false;  // by a relay of this side: path_failed means that it was lost
+  std::string engine;      // how datagrams are moved: "segmentation, coalescing, own socket"
 };
 
 class Path {
@@ -37,6 +38,8 @@ class Path {
     // The way may now lead elsewhere (another pair, another size); what was learned about it is
     // stale.
     virtual void path_changed (Path &path) = 0;
+    // Nothing passes now, and send() says so; it may come back, which path_changed tells. Whoever
+    // was told would_block waits no longer.
     virtual void path_failed (Path &path, const Error &error) = 0;
   };
 

@@ -136,18 +136,18 @@ TEST (LocalCandidate, CanHideTheAddressBehindIt) {
 
 TEST (IceCredentials, HaveLengthsAndCharacters) {
   const std::string pwd (22, 'p');
-  EXPECT_FALSE (check_ice_credentials ({"abcd", pwd}));
-  EXPECT_FALSE (check_ice_credentials ({std::string (256, '+'), std::string (256, '/')}));
+  EXPECT_FALSE (check_ice_credentials ({"abcd", pwd}, "remote"));
+  EXPECT_FALSE (check_ice_credentials ({std::string (256, '+'), std::string (256, '/')}, "remote"));
   for (const std::string &ufrag :
        {std::string (""), std::string ("abc"), std::string (257, 'a'), std::string ("abc d"),
         std::string ("abc\0d", 5), std::string ("abcd:"), std::string ("abcd\n")}) {
-    const Status error = check_ice_credentials ({ufrag, pwd});
+    const Status error = check_ice_credentials ({ufrag, pwd}, "remote");
     ASSERT_TRUE (error) << ufrag;
     EXPECT_NE (error->message.find ("ufrag"), std::string::npos);
   }
   for (const std::string &bad :
        {std::string (""), std::string (21, 'p'), std::string (257, 'p'), std::string (22, '=')}) {
-    const Status error = check_ice_credentials ({"abcd", bad});
+    const Status error = check_ice_credentials ({"abcd", bad}, "remote");
     ASSERT_TRUE (error) << bad;
     EXPECT_NE (error->message.find ("pwd"), std::string::npos);
     if (!bad.empty ()) {

@@ -161,6 +161,57 @@ TEST_P (IceRelay, OneRelayIsEnoughAndIsReleasedAtTheEnd) {
   })) << coturn_->log ();
 }
 
+TEST_P (IceRelay, FollowsAPeerFromTheRelay) {
+  for (const bool controlling : {true, false}) {
+    IceCouple couple;
+    IceEnd newcomer;
+    IceConfig direct = loopback_config (!controlling);
+    direct.tcp = false;
+    ASSERT_TRUE (couple.connect (config (controlling, true), direct));
+    ASSERT_TRUE (couple.wait_usable ()) << coturn_->log ();
+    ASSERT_TRUE (couple.exchange ("first"));
+    on_core ([&] {
+      const auto &survivor = *couple.a.transport;
+      EXPECT_TRUE (couple.a.transport->path ().info ().own_relay);
+      EXPECT_EQ (survivor.selected_pair ()->local_base_address, "127.0.0.1");
+      direct.credentials = couple.b.transport->local_credentials ();
+      couple.b.close ();
+      couple.a.transport->follow_peer (true);
+      ASSERT_FALSE (newcomer.open (direct));
+      ASSERT_FALSE (newcomer.transport->set_remote_credentials (survivor.local_credentials ()));
+      for (const auto &sdp : couple.a.candidates)
+        ASSERT_FALSE (newcomer.transport->add_remote_candidate (sdp));
+    });
+    // Sooner than libnice would give the newcomer up.
+    EXPECT_TRUE (wait_until (
+        [&] {
+          couple.a.send ("second");
+          newcomer.send ("second");
+          return !newcomer.received.empty () && newcomer.usable () &&
+                 couple.a.received.back () == "second";
+        },
+        2 * kSecond));
+    on_core ([&] { EXPECT_EQ (couple.a.pairs.back ().local_type, "relay"); });
+  }
+}
+
+TEST_P (IceRelay, WhenItsServerGoesThatIsToldOverTcp) {
+  if (GetParam () == TurnProtocol::udp) GTEST_SKIP () << "over UDP it is silence and no end";
+  IceCouple couple;
+  ASSERT_TRUE (couple.connect (config (true, true), loopback_config (false)));
+  ASSERT_TRUE (couple.wait_usable ()) << coturn_->log ();
+  ASSERT_TRUE (couple.exchange ("first"));
+  coturn_.reset ();
+  ASSERT_TRUE (wait_until ([&] { return couple.a.failed (); }));
+  on_core ([&] {
+    EXPECT_EQ (couple.a.failures, 1U);
+    EXPECT_TRUE (couple.a.transport->path ().info ().own_relay);
+    EXPECT_FALSE (couple.a.transport->go_back ());
+    couple.a.transport->check_pair ();
+    EXPECT_EQ (couple.b.failures, 0U);
+  });
+}
+
 TEST_P (IceRelay, AWrongPasswordEndsTheGatheringWithoutARelay) {
   IceEnd end;
   IceConfig wrong = config (true, true);

@@ -1,0 +1,100 @@
+#include "udp_forwarder.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+
+#include "base/loop_thread.hpp"
+
+namespace p2p::test {
+
+namespace {
+
+sockaddr_in
+loopback (std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons (port);
+  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  return address;
+}
+
+std::string
+candidate (std::uint16_t port) {
+  return "candidate:1 1 UDP 2130706431 127.0.0.1 " + std::to_string (port) + " typ host";
+}
+
+}  // namespace
+
+UdpForwarder::UdpForwarder () : inner_end_ (loopback (0)), outer_end_ (loopback (0)) {
+  open (inner_);
+  open (outer_);
+}
+
+UdpForwarder::~UdpForwarder () {
+  close (inner_);
+  close (outer_);
+}
+
+void
+UdpForwarder::open (Side &side) {
+  side.fd = socket (AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in address = loopback (0);
+  socklen_t bytes = sizeof address;
+  auto *raw = reinterpret_cast<sockaddr *> (&address);
+  ASSERT_EQ (bind (side.fd, raw, bytes), 0);
+  ASSERT_EQ (getsockname (side.fd, raw, &bytes), 0);
+  side.port = ntohs (address.sin_port);
+  side.watch = std::make_unique<FdWatch> (core_loop ().context (), side.fd, G_IO_IN,
+                                          [this, &side] (GIOCondition) { forward (side); });
+}
+
+void
+UdpForwarder::close (Side &side) {
+  side.watch.reset ();
+  ::close (side.fd);
+}
+
+void
+UdpForwarder::rebind () {
+  // The new one first, or it would get the same port.
+  Side old = std::move (outer_);
+  outer_ = Side ();
+  open (outer_);
+  close (old);
+}
+
+void
+UdpForwarder::forward (Side &from) {
+  std::array<std::uint8_t, 65536> bytes;
+  sockaddr_in source{};
+  socklen_t source_bytes = sizeof source;
+  const ssize_t size = recvfrom (from.fd, bytes.data (), bytes.size (), 0,
+                                 reinterpret_cast<sockaddr *> (&source), &source_bytes);
+  if (size < 0) return;
+  const bool inside = &from == &inner_;
+  if (inside) inner_end_ = source;
+  if (!inside && inward_closed_) return;
+  sockaddr_in to = inside ? outer_end_ : inner_end_;
+  iovec vector = {bytes.data (), static_cast<std::size_t> (size)};
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = sizeof to;
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  // What does not arrive is lost, as on a wire.
+  if (sendmsg (inside ? outer_.fd : inner_.fd, &message, 0) < 0) return;
+}
+
+std::string
+UdpForwarder::inner_candidate () const {
+  return candidate (inner_.port);
+}
+
+std::string
+UdpForwarder::outer_candidate () const {
+  return candidate (outer_.port);
+}
+
+}  // namespace p2p::test
