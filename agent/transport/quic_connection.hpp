@@ -90,10 +90,12 @@ class QuicTransport final : public Transport, private Path::Receiver {
     Flow flow;
     SendQueue queue;
     bool fin_queued = false, fin_sent = false, write_ended = false, stopped = false;
-    bool scheduled = false;        // stands in turns_ or parked_
-    std::uint64_t unconsumed = 0;  // received, and not yet given back to the window
-    std::uint64_t window_bytes = 0, window_used_bytes = 0;  // 0: none was used yet
-    TimeUs window_began_us = 0;
+    bool scheduled = false;          // stands in turns_ or parked_
+    std::uint64_t unconsumed = 0;    // received, and not yet given back to the window
+    std::uint64_t window_bytes = 0;  // 0: none was used yet
+    std::uint64_t consumed_bytes = 0, round_bytes = 0;  // of all, of the round trip that began then
+    TimeUs round_began_us = 0;
+    bool grew_in_round = false;
     std::size_t newly_sent = 0;  // not yet told to the observer
     bool has_work () const {
       return !write_ended && (queue.unsent_bytes () > 0 || (fin_queued && !fin_sent));
