@@ -55,7 +55,7 @@ Attempt::gathered () const {
 }
 
 Status
-Attempt::start (const NetworkConfig &remote, bool client) {
+Attempt::start (const NetworkConfig &remote, bool client, const Ref<GBytes> &greeting) {
   if (ice_) {
     if (remote.ufrag.empty ()) {
       race_.way_failed (*ice_way_, {P2P_ERROR_UNREACHABLE, "The peer does not use ICE."});
@@ -73,7 +73,7 @@ Attempt::start (const NetworkConfig &remote, bool client) {
   if (ice_ &&
       (!client || ice_->state () == IceState::connected || ice_->state () == IceState::ready))
     race_.way_opened (*ice_way_, ice_->path ());
-  race_.start (remote.fingerprint, client);
+  race_.start (remote.fingerprint, client, greeting);
   return {};
 }
 

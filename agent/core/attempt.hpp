@@ -50,8 +50,9 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
   NetworkConfig local_config () const;
   bool gathered () const;
 
-  // The peer's configuration is known: everything begins. `client` on exactly one side.
-  Status start (const NetworkConfig &remote, bool client);
+  // The peer's configuration is known: everything begins. `client` on exactly one side; the other
+  // sends `greeting` with its handshake.
+  Status start (const NetworkConfig &remote, bool client, const Ref<GBytes> &greeting);
   bool started () const { return remote_.has_value (); }
   const std::optional<NetworkConfig> &remote_config () const { return remote_; }
   // More of what the peer has to say; errors are the peer's.

@@ -344,7 +344,8 @@ Connection::start_attempt (const NetworkConfig &remote, bool out_of_band) {
     s.authentication = authentication (out_of_band);
   });
   Attempt *attempt = attempt_.get ();
-  if (const Status bad = attempt->start (remote, is_client ())) {
+  const Ref<GBytes> greeting = Session::greeting (session_config (remote.attempt));
+  if (const Status bad = attempt->start (remote, is_client (), greeting)) {
     ++signals_rejected_;
     fail ({bad->code,
            "The network configuration of \"" + peer_ + "\" is of no use. " + bad->message});
@@ -397,13 +398,17 @@ void
 Connection::attempt_won (Transport &transport, Path &path) {
   transport_ = &transport;
   path_ = &path;
+  session_ = Session::create (session_config (attempt_->remote_config ()->attempt), *this);
+  session_->attach (transport);
+}
+
+SessionConfig
+Connection::session_config (const std::string &remote_attempt) const {
   SessionConfig config;
   config.max_message_bytes = max_message_bytes_;
-  const std::string &remote = attempt_->remote_config ()->attempt;
-  config.id = is_client () ? make_session_id (attempt_->id (), remote)
-                           : make_session_id (remote, attempt_->id ());
-  session_ = Session::create (config, *this);
-  session_->attach (transport);
+  config.id = is_client () ? make_session_id (attempt_->id (), remote_attempt)
+                           : make_session_id (remote_attempt, attempt_->id ());
+  return config;
 }
 
 void

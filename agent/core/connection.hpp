@@ -83,6 +83,7 @@ class Connection final : public ConnectionCore,
   void retry_or_fail (const Error &error, bool worth_it);
   void receive_bye (const PeerSignal &bye);
   bool start_attempt (const NetworkConfig &remote, bool out_of_band);
+  SessionConfig session_config (const std::string &remote_attempt) const;
   void use_channels ();
   void confirm_taken ();
   void use_channel (const std::shared_ptr<ChannelPump> &pump);

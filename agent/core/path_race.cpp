@@ -97,8 +97,9 @@ PathRace::way_failed (std::size_t index, const Error &error) {
 }
 
 void
-PathRace::start (const std::string &peer_fingerprint, bool client) {
+PathRace::start (const std::string &peer_fingerprint, bool client, const Ref<GBytes> &greeting) {
   config_.client = client;
+  config_.greeting = greeting;
   config_.peer_fingerprint = peer_fingerprint;
   started_ = true;
   choose ();

@@ -35,8 +35,9 @@ class PathRace {
   void way_opened (std::size_t way, Path &path);  // owned by somebody else
   void way_opened (std::size_t way, std::unique_ptr<Path> path);
   void way_failed (std::size_t way, const Error &error);
-  // The peer's certificate and our role are known: handshakes may begin.
-  void start (const std::string &peer_fingerprint, bool client);
+  // The peer's certificate and our role are known: handshakes may begin. A server sends `greeting`
+  // with each.
+  void start (const std::string &peer_fingerprint, bool client, const Ref<GBytes> &greeting = {});
   // One sentence for each way.
   std::vector<std::string> report () const;
 

@@ -30,6 +30,18 @@ Session::create (const SessionConfig &config, Observer &observer) {
   return std::make_unique<SessionImpl> (config, observer);
 }
 
+Ref<GBytes>
+Session::greeting (const SessionConfig &config) {
+  wire::Hello hello;
+  hello.session = config.id;
+  hello.epoch = config.epoch;
+  hello.max_message_bytes = config.max_message_bytes;
+  return wire::Writer ()
+      .type (wire::StreamType::control)
+      .bytes (wire::encode (hello).view ())
+      .to_bytes ();
+}
+
 SessionImpl::SessionImpl (const SessionConfig &config, p2p::Session::Observer &observer)
     : config_ (config), observer_ (observer), peer_max_message_bytes_ (config.max_message_bytes) {}
 
@@ -299,7 +311,8 @@ SessionImpl::end_transport () {
   transport_->set_observer (nullptr);
   transport_ = nullptr;
   established_ = false;
-  control_stream_.reset ();
+  hello_sent_ = false;
+  peer_control_stream_.reset ();
   for (const auto &[id, stream] : streams_) stream->dead = true;
   streams_.clear ();
   early_streams_.clear ();
@@ -353,16 +366,21 @@ SessionImpl::transport_closed (const Error &error, bool by_peer, std::uint64_t c
 
 void
 SessionImpl::start_hello () {
-  if (!transport_ || !transport_->is_client () || control_stream_) return;
-  Result<StreamId> id = transport_->open_stream ({});
-  if (!id) return;  // not ready yet; transport_ready() comes
-  control_stream_ = *id;
+  if (!transport_ || hello_sent_) return;
+  std::optional<StreamId> id = transport_->greeting_stream ();
+  if (!id && transport_->is_client ()) {
+    Result<StreamId> opened = transport_->open_stream ({});
+    if (!opened) return;  // not ready yet; transport_ready() comes
+    id = *opened;
+    transport_->write (*id, wire::Writer ().type (wire::StreamType::control).to_bytes (), false);
+    send_hello (*id);
+  }
+  if (!id) return;  // a server that answers
+  hello_sent_ = true;
   auto stream = std::make_shared<Stream> ();
   stream->id = *id;
   stream->kind = Stream::Kind::control;
   streams_[*id] = stream;
-  transport_->write (*id, wire::Writer ().type (wire::StreamType::control).to_bytes (), false);
-  send_hello (*id);
 }
 
 void
@@ -421,7 +439,7 @@ SessionImpl::hello_arrived (const wire::Hello &hello) {
   peer_epoch_ = hello.epoch;
   peer_max_message_bytes_ = hello.max_message_bytes;
   resume_receivers (hello);
-  if (!transport_->is_client ()) send_hello (*control_stream_);
+  if (!std::exchange (hello_sent_, true)) send_hello (*peer_control_stream_);
   if (Status bad = resume_senders (hello)) {
     fail (wire::Code::protocol, *bad);
     return;

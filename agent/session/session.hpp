@@ -116,6 +116,8 @@ class Session {
   };
 
   static std::unique_ptr<Session> create (const SessionConfig &config, Observer &observer);
+  // What the server of a new session may have its transport send with the handshake: its hello.
+  static Ref<GBytes> greeting (const SessionConfig &config);
   virtual ~Session () = default;
 
   // Goes on over this transport, which the session does not own and which must be ready or about

@@ -183,7 +183,8 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   Scheduler *scheduler_ = nullptr;
   bool established_ = false;
   int depth_ = 0;
-  std::optional<StreamId> control_stream_;
+  bool hello_sent_ = false;
+  std::optional<StreamId> peer_control_stream_;
   std::uint64_t peer_epoch_ = 0;
   std::uint64_t peer_max_message_bytes_;
 

@@ -71,6 +71,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
   Scheduler &scheduler () override { return scheduler_; }
   bool is_client () const override { return config_.client; }
   Result<StreamId> open_stream (const Flow &flow) override;
+  std::optional<StreamId> greeting_stream () const override { return greeting_stream_; }
   void flush () override;
   void write (StreamId id, const Ref<GBytes> &bytes, bool fin) override;
   std::size_t unsent_bytes (StreamId id) const override;
@@ -90,10 +91,12 @@ class QuicTransport final : public Transport, private Path::Receiver {
     Flow flow;
     SendQueue queue;
     bool fin_queued = false, fin_sent = false, write_ended = false, stopped = false;
-    bool scheduled = false;        // stands in turns_ or parked_
-    std::uint64_t unconsumed = 0;  // received, and not yet given back to the window
-    std::uint64_t window_bytes = 0, window_used_bytes = 0;  // 0: none was used yet
-    TimeUs window_began_us = 0;
+    bool scheduled = false;          // stands in turns_ or parked_
+    std::uint64_t unconsumed = 0;    // received, and not yet given back to the window
+    std::uint64_t window_bytes = 0;  // 0: none was used yet
+    std::uint64_t consumed_bytes = 0, round_bytes = 0;  // of all, of the round trip that began then
+    TimeUs round_began_us = 0;
+    bool grew_in_round = false;
     std::size_t newly_sent = 0;  // not yet told to the observer
     bool has_work () const {
       return !write_ended && (queue.unsent_bytes () > 0 || (fin_queued && !fin_sent));
@@ -152,6 +155,8 @@ class QuicTransport final : public Transport, private Path::Receiver {
   }
 
   bool start (const ngtcp2_pkt_hd *initial);
+  void start_over ();
+  void greet ();
   void fill_callbacks (ngtcp2_callbacks &callbacks);
   void receive (ByteView datagram);
   void on_timer ();
@@ -219,6 +224,8 @@ class QuicTransport final : public Transport, private Path::Receiver {
   bool ready_ = false, ended_ = false, close_pending_ = false, kicked_ = false, flushing_ = false,
        dispatching_ = false, silent_ = false, stateless_reset_ = false;
   int inside_ = 0;
+  bool can_greet_ = false;  // a server that has the keys for it
+  std::optional<StreamId> greeting_stream_;
 
   sockaddr_in address_{};
   ngtcp2_path dummy_path_{};

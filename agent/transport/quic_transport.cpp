@@ -12,10 +12,13 @@ namespace p2p {
 namespace {
 
 constexpr std::size_t kConnectionIdBytes = 8;
-// A window that is used up in fewer round trips than this is too small for the way.
-constexpr int kGrowBelowRoundTrips = 4;
+// How many round trips of what the application takes fit into a stream's window: half of one waits
+// until it is announced, behind a lost packet nothing can be taken for a round trip or two, and a
+// start doubles in another.
+constexpr std::uint64_t kWindowRoundTrips = 8;
 // Given back at receipt, so that it bounds what is under way and not what waits: 160 Mbit/s at 100
-// ms of round trip before it grows.
+// ms of round trip before it grows. More would let a start overrun the queue of a fast way by so
+// much that a stream gets a thousand holes, of which ngtcp2 0.12 ends the connection.
 constexpr std::uint64_t kInitialConnectionWindowBytes = 2 * 1024 * 1024;
 constexpr std::uint64_t kConsumedBytesPerWake = 64 * 1024;
 constexpr std::size_t kMaxReasonBytes = 256;
@@ -152,13 +155,31 @@ QuicTransport::receive (ByteView datagram) {
   } else if (code == NGTCP2_ERR_RETRY || code == NGTCP2_ERR_DROP_CONN ||
              (first && code != 0 && code != NGTCP2_ERR_CRYPTO)) {
     // It only looked like a client's first packet: go on waiting.
-    if (!config_.client && !ready_) {
-      conn_.reset ();
-      tls_.reset ();
-    }
+    if (!config_.client && !ready_) start_over ();
   } else if (code != 0) {
     library_error (code);
+  } else if (can_greet_ && !ready_) {
+    greet ();
   }
+}
+
+void
+QuicTransport::start_over () {
+  conn_.reset ();
+  tls_.reset ();
+  streams_.clear ();
+  can_greet_ = false;
+  greeting_stream_.reset ();
+}
+
+void
+QuicTransport::greet () {
+  can_greet_ = false;
+  StreamId id = 0;
+  if (!config_.greeting || ngtcp2_conn_open_bidi_stream (conn_.get (), &id, nullptr) != 0) return;
+  greeting_stream_ = id;
+  streams_.try_emplace (id);
+  write (id, config_.greeting, false);
 }
 
 void
@@ -247,19 +268,28 @@ QuicTransport::consume (StreamId id, std::size_t bytes) {
   if (consumed_since_flush_bytes_ >= kConsumedBytesPerWake) wake ();
 }
 
-// Doubles the window of a stream whose application takes a whole one within a few round trips.
+// Doubles the window within each round trip in which it turns out too small, and not only once all
+// of it was used up: a sender that starts doubles as fast, and one that waits for the window looks
+// to BBR like one that has no more to send.
 std::uint64_t
 QuicTransport::window_growth (Stream &stream, std::uint64_t consumed_bytes) {
   if (stream.window_bytes == 0) stream.window_bytes = initial_stream_window_bytes_;
   const TimeUs now = scheduler_.now ();
-  if (stream.window_used_bytes == 0) stream.window_began_us = now;
-  stream.window_used_bytes += consumed_bytes;
-  if (stream.window_used_bytes < stream.window_bytes) return 0;
   const auto rtt = static_cast<TimeUs> (conn_stat ().smoothed_rtt / NGTCP2_MICROSECONDS);
-  const bool too_small = now - stream.window_began_us < kGrowBelowRoundTrips * rtt;
-  stream.window_used_bytes = 0;
+  if (now - stream.round_began_us >= rtt) {
+    stream.round_began_us = now;
+    stream.round_bytes = 0;
+    stream.grew_in_round = false;
+  }
+  stream.round_bytes += consumed_bytes;
+  stream.consumed_bytes += consumed_bytes;
+  // So much the session takes also of a stream that no application reads.
+  if (stream.consumed_bytes < initial_stream_window_bytes_) return 0;
   const std::uint64_t most = config_.max_stream_window_bytes;
-  if (!too_small || stream.window_bytes >= most) return 0;
+  if (stream.grew_in_round || stream.window_bytes >= most ||
+      kWindowRoundTrips * stream.round_bytes < stream.window_bytes)
+    return 0;
+  stream.grew_in_round = true;
   const std::uint64_t growth = std::min (stream.window_bytes, most - stream.window_bytes);
   stream.window_bytes += growth;
   return growth;

@@ -204,6 +204,19 @@ TEST (QuicData, BbrHoldsItsRateUnderLossWhereCubicDoesNot) {
   EXPECT_GT (bbr, 3 * cubic) << "cubic " << cubic;
 }
 
+// A sender that stands before a closed window looks to BBR like one that has no more to send.
+TEST (QuicData, TheWindowGrowsAsFastAsAStart) {
+  QuicBench bench;
+  bench.options.rate_bits_per_s = 1'000'000'000;
+  bench.options.queue_bytes = 25'000'000;
+  bench.set_delay (25 * kMillisecond);
+  bench.connect ();
+  const StreamId id = bench.open ();
+  bench.client_transport->write (id, make_bytes (std::string (64 << 20, 'x')), false);
+  bench.scheduler.run_for (625 * kMillisecond);
+  EXPECT_GT (bench.server->streams[id].bytes.size (), 16e6);
+}
+
 TEST (QuicData, BothFillACleanLink) {
   EXPECT_GT (goodput (CongestionControl::bbr, 0), 35e6);
   EXPECT_GT (goodput (CongestionControl::cubic, 0), 35e6);

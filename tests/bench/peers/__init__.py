@@ -1,7 +1,7 @@
 """What is compared: this project and what a user would take instead."""
 
 from peers.core import Core
-from peers.endpoint import BlockingEndpoint, Endpoint, Pion
+from peers.endpoint import BlockingEndpoint, Endpoint, P2p, Pion
 from peers.gstreamer import P2pLaunch, SrtLaunch
 from peers.iperf import Iperf
 from peers.ngtcp2 import Ngtcp2
@@ -9,7 +9,7 @@ from peers.udp import Udp
 
 ALL = {peer.name: peer for peer in (
     P2pLaunch(),
-    Endpoint("p2p", "libp2pagent, C API", "bench-p2p"),
+    P2p("p2p", "libp2pagent, C API", "bench-p2p"),
     BlockingEndpoint("p2p-blocking", "libp2pagent, C API, blocking calls", "bench-p2p"),
     Core(),
     SrtLaunch(),

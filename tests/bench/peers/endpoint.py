@@ -11,6 +11,8 @@ IDLE_S = 8
 
 class Endpoint(Peer):
     blocking = False
+    # Of setup: the side whose first byte is waited for.
+    offering_speaks_first = True
 
     def __init__(self, name, title, program):
         self.name = name
@@ -49,10 +51,12 @@ class Endpoint(Peer):
         return {key: pings[key] for key in ("p50_us", "p99_us", "min_us")}
 
     def setup(self, setting):
-        near, far = self.pair(setting, "send", "receive", "--bytes", 64, "--mbit", 0.1)
+        works = ("send", "receive") if self.offering_speaks_first else ("receive", "send")
+        near, far = self.pair(setting, *works, "--bytes", 64, "--mbit", 0.1)
         begun_us = max(near.started_us, far.started_us)
         knows_us = max(end.wait_event("knows", START_PATIENCE_S)["at_us"] for end in (near, far))
-        first_us = far.wait_event("first", START_PATIENCE_S)["at_us"]
+        hearing = far if self.offering_speaks_first else near
+        first_us = hearing.wait_event("first", START_PATIENCE_S)["at_us"]
         return {"start_to_first_ms": (first_us - begun_us) / 1e3,
                 "knows_to_first_ms": (first_us - knows_us) / 1e3}
 
@@ -69,6 +73,12 @@ class Endpoint(Peer):
         time.sleep(IDLE_S)
         result["idle_core"] = (near.cpu_s() - before_s) / IDLE_S
         return result
+
+
+class P2p(Endpoint):
+    # The answering side has the greater id, so it is the QUIC client: what it says comes half a
+    # round trip earlier than what the other says.
+    offering_speaks_first = False
 
 
 class BlockingEndpoint(Endpoint):
