@@ -150,6 +150,9 @@ class QuicTransport final : public Transport, private Path::Receiver {
     flush ();
   }
   void path_failed (Path &, const Error &error) override {
+    // It may come back; whether the peer is gone is not for the transport to say.
+    blocked_ = false;
+    if (ready_) return;
     end ({error, false, 0});
     dispatch ();
   }

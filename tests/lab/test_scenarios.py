@@ -147,6 +147,14 @@ class Judge(unittest.TestCase):
                          ["a: the transfer did not come to its end",
                           "a: it was not done in time, and was stopped"])
 
+    def test_a_crash_at_the_end_is_told(self):
+        for status, good, wrong in ((0, True, False), (1, False, False), (1, True, True),
+                                    (23, True, True), (-11, False, True)):
+            crashed = healed(good=good)
+            crashed.status = status
+            self.assertEqual(verdict(crashed, healed())["problems"],
+                             [f"a: its exit code is {status}"] if wrong else [])
+
     def test_leaving_after_the_end_is_no_event(self):
         self.assertEqual([event.name for event in healed().events()], list(HEALED))
 

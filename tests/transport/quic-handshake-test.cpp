@@ -259,13 +259,30 @@ TEST (QuicEnd, SilenceEndsInATimeout) {
   EXPECT_LT (bench.client->closed_at - cut, 15 * kSecond);
 }
 
-TEST (QuicEnd, AFailedPathEndsTheConnection) {
+TEST (QuicEnd, AFailedPathEndsAHandshake) {
   QuicBench bench;
-  bench.connect ();
+  bench.start ();
   bench.client_path->tell_failed ({P2P_ERROR_UNREACHABLE, "The path is gone."});
   bench.scheduler.run_for (kMillisecond);
   ASSERT_TRUE (bench.client->closed);
   EXPECT_EQ (bench.client->closed->error.code, P2P_ERROR_UNREACHABLE);
+}
+
+TEST (QuicEnd, AFailedPathThatComesBackIsUsedAgain) {
+  QuicBench bench;
+  bench.connect ();
+  // What the transport waits for when the path fails never comes.
+  bench.client_path->refuse = [] { return true; };
+  auto id = bench.client_transport->open_stream ({});
+  ASSERT_TRUE (id);
+  bench.client_transport->write (*id, make_bytes ("it arrives"), true);
+  bench.scheduler.run_for (kMillisecond);
+  bench.client_path->refuse = nullptr;
+  bench.client_path->tell_failed ({P2P_ERROR_UNREACHABLE, "The path is gone."});
+  bench.client_path->tell_changed ();
+  ASSERT_TRUE (bench.run_until ([&] { return bench.server->streams[*id].fin; }));
+  EXPECT_EQ (bench.server->streams[*id].bytes, "it arrives");
+  EXPECT_FALSE (bench.client->closed);
 }
 
 TEST (QuicEnd, EveryCallIsHarmlessBeforeReadyAndAfterClose) {

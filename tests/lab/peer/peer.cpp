@@ -156,6 +156,7 @@ Peer::on_flow_over () {
   p2p_channel_end (control_.get ());
   begun_++;
   p2p_channel_flush_async (control_.get (), cancellable_.get (), on_done_flushed, this);
+  leave_when_done ();
 }
 
 void
@@ -165,7 +166,7 @@ Peer::on_done_flushed (GObject *source, GAsyncResult *result, gpointer data) {
   GError *raw = nullptr;
   self->done_taken_ = p2p_channel_flush_finish (P2P_CHANNEL (source), result, &raw);
   const UniqueError error (raw);
-  if (!self->done_taken_ && !self->leaving_) self->on_failed ("done", error->message);
+  if (!self->done_taken_) self->on_failed ("done", error->message);
   self->leave_when_done ();
 }
 
@@ -183,7 +184,7 @@ Peer::on_heard (GObject *source, GAsyncResult *result, gpointer data) {
   g_autoptr (P2pMessage) message = p2p_channel_receive_finish (P2P_CHANNEL (source), result, &raw);
   const UniqueError error (raw);
   if (!message) {
-    if (!self->leaving_) self->on_failed ("hear the end", error->message);
+    self->on_failed ("hear the end", error->message);
     return;
   }
   gsize size = 0;
@@ -207,14 +208,13 @@ Peer::on_done_heard (const std::string &text) {
 
 void
 Peer::leave_when_done () {
-  if (!done_taken_ || !done_heard_ || finished_) return;
-  finished_ = true;
-  // Later, when the connection is gone, so are its figures.
-  Line ("finished").variant ("stats", watch_->stats ().get ());
-  if (options_.id < options_.peer)
-    leave ();
-  else
+  if (done_told_ && done_heard_ && !finished_) {
+    finished_ = true;
+    // Later, when the connection is gone, so are its figures.
+    Line ("finished").variant ("stats", watch_->stats ().get ());
     arm (kLeavePatienceMs, [] (Peer *self) { self->leave (); });
+  }
+  if (finished_ && done_taken_ && options_.id < options_.peer) leave ();
 }
 
 void

@@ -10,8 +10,9 @@
 namespace lab {
 
 // Each side ends its channels, waits until the peer has taken everything and has ended its own, and
-// says "done" with what it has sent, on a channel of its own. Once both have, the one with the
-// smaller id leaves, and the other when that one is gone.
+// says "done" with what it has sent, on a channel of its own. When it has said so and heard so, it
+// has finished. The one with the smaller id leaves once its "done" was taken, the other when that
+// one is gone.
 class Peer {
  public:
   Peer (const Options &options, GMainLoop *loop);

@@ -68,4 +68,4 @@ class Scenario:
     def longest_s(self):
         """An upper bound, for a test's limit."""
         last = max((step.at_s for step in self.steps), default=0)
-        return last + self.jitter_s + self.patience_s + self.settle_s + 60
+        return last + self.jitter_s + self.patience_s + self.settle_s + 120

@@ -34,7 +34,7 @@ def run(scenario, world):
             peer.send_signal(signal.SIGUSR1)
     deadline = time.monotonic() + FINISH_PATIENCE_S
     for peer in world.peers.values():
-        peer.wait_exit(deadline - time.monotonic())
+        peer.story.status = peer.wait_exit(deadline - time.monotonic())
     # Together, since stopping one of them tells the other.
     if any(not peer.ended() for peer in world.peers.values()):
         for peer in world.peers.values():

@@ -23,6 +23,7 @@ class Story:
 
     def __init__(self):
         self.lines = []
+        self.status = None  # exit code; of a signal, its number below zero
         self._cut = None
 
     def add(self, text):

@@ -163,6 +163,10 @@ def wrong_end(story, expect):
         yield "it was not done in time, and was stopped"
     if story.totals is None:
         yield "it ended without its totals"
+    # A crash, or what a sanitizer found at the end.
+    good = (story.totals or {}).get("good")
+    if story.status not in (None, 0, 1) or (good and story.status == 1):
+        yield f"its exit code is {story.status}"
 
 
 # Of what a busy machine is forgiven, for gaps: no command and no start of a program is in them.
