@@ -1,6 +1,7 @@
 #include "agent_events.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace p2p {
 
@@ -63,6 +64,12 @@ AgentEvents::state () const {
   return state_;
 }
 
+bool
+AgentEvents::network_available () const {
+  const std::lock_guard lock (mutex_);
+  return network_available_;
+}
+
 void
 AgentEvents::agent_signaling_state (Signaling::State state, const Status &reason) {
   {
@@ -98,6 +105,15 @@ AgentEvents::agent_rejected (const std::string &peer, const Error &reason) {
 void
 AgentEvents::agent_warning (const Error &warning) {
   post ([handlers = handlers_, warning] (P2pAgent *agent) { handlers.warning (agent, warning); });
+}
+
+void
+AgentEvents::agent_network_available (bool available) {
+  {
+    const std::lock_guard lock (mutex_);
+    if (std::exchange (network_available_, available) == available) return;
+  }
+  post ([handlers = handlers_] (P2pAgent *agent) { handlers.network_available (agent); });
 }
 
 }  // namespace p2p

@@ -22,6 +22,7 @@ class AgentEvents final : public AgentCore::Observer,
     void (*removed) (P2pAgent *agent, const std::shared_ptr<ConnectionCore> &connection);
     void (*rejected) (P2pAgent *agent, const std::string &peer, const Error &reason);
     void (*warning) (P2pAgent *agent, const Error &warning);
+    void (*network_available) (P2pAgent *agent);  // it has changed
   };
 
   AgentEvents (P2pAgent *agent, Ref<GMainContext> context, const Handlers &handlers)
@@ -32,12 +33,14 @@ class AgentEvents final : public AgentCore::Observer,
   void wait_registered (Ref<GTask> task);
   void registered (const Status &outcome);
   Signaling::State state () const;
+  bool network_available () const;
 
   void agent_signaling_state (Signaling::State state, const Status &reason) override;
   void agent_incoming (std::shared_ptr<ConnectionCore> connection) override;
   void agent_connection_removed (std::shared_ptr<ConnectionCore> connection) override;
   void agent_rejected (const std::string &peer, const Error &reason) override;
   void agent_warning (const Error &warning) override;
+  void agent_network_available (bool available) override;
 
  private:
   static void finish (const std::shared_ptr<PendingTask> &task, const Status &outcome);
@@ -50,6 +53,7 @@ class AgentEvents final : public AgentCore::Observer,
   std::optional<Status> outcome_;
   std::vector<std::shared_ptr<PendingTask>> waiting_;
   Signaling::State state_ = Signaling::State::idle;
+  bool network_available_ = true;
 };
 
 }  // namespace p2p

@@ -59,6 +59,8 @@ void incoming (P2pAgent *self, P2pConnection *connection);
 void rejected (P2pAgent *self, const std::string &peer, const Error &reason);
 void warning (P2pAgent *self, const Error &warning);
 void signaling_changed (P2pAgent *self, Signaling::State state, const Status &reason);
+void net_config_changed (P2pAgent *self, P2pConnection *connection);
+void network_available (P2pAgent *self);
 }  // namespace agent_signals
 
 }  // namespace p2p

@@ -181,7 +181,11 @@ agent_connection (P2pAgent *self, const std::shared_ptr<ConnectionCore> &core) {
     const std::lock_guard lock (priv.mutex);
     Ref<P2pConnection> &known = priv.objects[core.get ()];
     if (known) return known;
-    known = Ref<P2pConnection>::adopt (connection_new (core, priv.context));
+    known = Ref<P2pConnection>::adopt (
+        connection_new (core, priv.context, [weak = WeakObject<P2pAgent> (self)] (auto *changed) {
+          if (const auto agent = weak.lock ())
+            agent_signals::net_config_changed (agent.get (), changed);
+        }));
     connection = known;
   }
   priv.events->post (
@@ -218,7 +222,8 @@ agent_connect_events (P2pAgent *self) {
   priv.events = std::make_shared<AgentEvents> (
       self, priv.context,
       AgentEvents::Handlers{agent_signals::signaling_changed, on_incoming, on_removed,
-                            agent_signals::rejected, agent_signals::warning});
+                            agent_signals::rejected, agent_signals::warning,
+                            agent_signals::network_available});
   priv.core->set_observer (priv.events);
 }
 

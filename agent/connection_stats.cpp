@@ -55,6 +55,29 @@ add_transport (Dictionary &dictionary, const TransportStats &transport) {
   dictionary.add_known ("congestion-control", transport.congestion_control);
 }
 
+void
+add_liveness (Dictionary &dictionary, const ConnectionSnapshot &now, const PingStats &pings) {
+  dictionary.add ("break-reason", nick (P2P_TYPE_BREAK_REASON, now.break_reason));
+  dictionary.add_count ("breaks", now.breaks);
+  dictionary.add_span ("last-outage-ms", now.restored.outage_us / kMillisecond);
+  dictionary.add_span ("ping-rtt-us", pings.rtt_us);
+  dictionary.add_span ("ping-smoothed-rtt-us", pings.smoothed_rtt_us);
+  dictionary.add_span ("ping-min-rtt-us", pings.min_rtt_us);
+  dictionary.add_span ("ping-jitter-us", pings.jitter_us);
+  dictionary.add_count ("pings-sent", pings.pings_sent);
+  dictionary.add_count ("pongs-received", pings.pongs_received);
+  dictionary.add_count ("pings-lost", pings.pings_lost);
+  dictionary.add ("ping-loss", g_variant_new_double (pings.loss));
+}
+
+void
+add_path (Dictionary &dictionary, const PathInfo &path) {
+  dictionary.add ("path-kind", path.kind);
+  dictionary.add ("local-candidate", path.local);
+  dictionary.add ("remote-candidate", path.remote);
+  dictionary.add ("relayed", g_variant_new_boolean (path.relayed));
+}
+
 }  // namespace
 
 GVariant *
@@ -71,12 +94,10 @@ connection_stats_to_variant (const std::string &peer, const ConnectionStats &sta
   dictionary.add_span ("connected-for-ms", stats.connected_for_us / kMillisecond);
   dictionary.add_count ("signals-rejected", stats.signals_rejected);
   dictionary.add_count ("path-datagrams-dropped", stats.path_datagrams_dropped);
+  add_liveness (dictionary, now, stats.pings);
   if (now.path) {
-    dictionary.add ("path-kind", now.path->kind);
-    if (!now.path->engine.empty ()) dictionary.add ("path-engine", now.path->engine);
-    dictionary.add ("local-candidate", now.path->local);
-    dictionary.add ("remote-candidate", now.path->remote);
-    dictionary.add ("relayed", g_variant_new_boolean (now.path->relayed));
+    add_path (dictionary, *now.path);
+    dictionary.add_known ("path-engine", now.path->engine);
   }
   GVariantBuilder attempts;
   g_variant_builder_init (&attempts, G_VARIANT_TYPE_STRING_ARRAY);
@@ -85,6 +106,16 @@ connection_stats_to_variant (const std::string &peer, const ConnectionStats &sta
     g_variant_builder_add (&attempts, "s", valid.get ());
   }
   dictionary.add ("path-attempts", g_variant_builder_end (&attempts));
+  return dictionary.end ();
+}
+
+GVariant *
+restored_to_variant (const ConnectionSnapshot &now) {
+  Dictionary dictionary;
+  if (now.path) add_path (dictionary, *now.path);
+  dictionary.add ("new-transport", g_variant_new_boolean (now.restored.new_transport));
+  dictionary.add_count ("replayed-messages", now.restored.replayed_messages);
+  dictionary.add_count ("replayed-bytes", now.restored.replayed_bytes);
   return dictionary.end ();
 }
 

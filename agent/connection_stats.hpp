@@ -6,7 +6,9 @@
 
 namespace p2p {
 
-// (transfer full) a{sv}
+// Both are (transfer full) a{sv}.
 GVariant *connection_stats_to_variant (const std::string &peer, const ConnectionStats &stats);
+// How the last break ended.
+GVariant *restored_to_variant (const ConnectionSnapshot &now);
 
 }  // namespace p2p

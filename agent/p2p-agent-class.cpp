@@ -20,6 +20,7 @@ enum Signal : guint {
   SIGNAL_REJECTED,
   SIGNAL_WARNING,
   SIGNAL_SIGNALING_CHANGED,
+  SIGNAL_NET_CONFIG_CHANGED,
   N_SIGNALS
 };
 guint signals[N_SIGNALS];
@@ -121,6 +122,25 @@ change (P2pAgent *self, GParamSpec *pspec, const std::function<void (AgentSettin
   (void)p2p::agent_change (self, pspec->name, {}, work);
 }
 
+static void
+change_span (P2pAgent *self, GParamSpec *pspec, const GValue *value,
+             p2p::TimeUs p2p::LivenessSettings::*which) {
+  change (self, pspec, [value, which] (AgentSettings &settings) {
+    settings.liveness.*which = g_value_get_uint (value) * p2p::kMillisecond;
+  });
+}
+
+static guint
+milliseconds (p2p::TimeUs span) {
+  return static_cast<guint> (span / p2p::kMillisecond);
+}
+
+static guint
+ping_timeout_ms (const p2p::LivenessSettings &liveness) {
+  return liveness.ping_timeout > 0 ? milliseconds (liveness.ping_timeout)
+                                   : 2 * milliseconds (liveness.ping_interval);
+}
+
 static std::vector<std::string>
 to_vector (const char *const *list) {
   std::vector<std::string> texts;
@@ -207,6 +227,20 @@ p2p_agent_set_property (GObject *object, guint id, const GValue *value, GParamSp
       change (self, pspec, [value] (AgentSettings &settings) {
         settings.max_message_bytes = g_value_get_uint64 (value);
       });
+      break;
+    case PROP_PING_INTERVAL:
+      change_span (self, pspec, value, &p2p::LivenessSettings::ping_interval);
+      // It follows the interval, unless it was set.
+      g_object_notify_by_pspec (object, properties[PROP_PING_TIMEOUT]);
+      break;
+    case PROP_PING_TIMEOUT:
+      change_span (self, pspec, value, &p2p::LivenessSettings::ping_timeout);
+      break;
+    case PROP_PEER_COMEBACK_TIMEOUT:
+      change_span (self, pspec, value, &p2p::LivenessSettings::comeback_timeout);
+      break;
+    case PROP_IDLE_TIMEOUT:
+      change_span (self, pspec, value, &p2p::LivenessSettings::idle_timeout);
       break;
     case PROP_PATH_ORDER:
       change (self, pspec, [value] (AgentSettings &settings) {
@@ -306,6 +340,21 @@ p2p_agent_get_property (GObject *object, guint id, GValue *value, GParamSpec *ps
     case PROP_MAX_MESSAGE_BYTES:
       g_value_set_uint64 (value, settings.max_message_bytes);
       break;
+    case PROP_PING_INTERVAL:
+      g_value_set_uint (value, milliseconds (settings.liveness.ping_interval));
+      break;
+    case PROP_PING_TIMEOUT:
+      g_value_set_uint (value, ping_timeout_ms (settings.liveness));
+      break;
+    case PROP_PEER_COMEBACK_TIMEOUT:
+      g_value_set_uint (value, milliseconds (settings.liveness.comeback_timeout));
+      break;
+    case PROP_IDLE_TIMEOUT:
+      g_value_set_uint (value, milliseconds (settings.liveness.idle_timeout));
+      break;
+    case PROP_NETWORK_AVAILABLE:
+      g_value_set_boolean (value, priv.events->network_available ());
+      break;
     case PROP_PATH_ORDER:
       g_value_take_boxed (value, to_strv (settings.path_order));
       break;
@@ -386,6 +435,21 @@ install_signals () {
   signals[SIGNAL_SIGNALING_CHANGED] =
       g_signal_new ("signaling-changed", P2P_TYPE_AGENT, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr,
                     nullptr, G_TYPE_NONE, 2, P2P_TYPE_SIGNALING_STATE, G_TYPE_ERROR);
+  /**
+   * P2pAgent::net-config-changed:
+   * @self: the agent
+   * @connection: the connection
+   *
+   * A connection that is up can be reached on other candidates of this side than before, since the
+   * network has changed; [property@P2p.Connection:local-config] has them. The peer was told, as far
+   * as it can be: this is for applications that hand configurations over by other ways. Emitted in
+   * the agent's main context.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_NET_CONFIG_CHANGED] =
+      g_signal_new ("net-config-changed", P2P_TYPE_AGENT, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr,
+                    nullptr, G_TYPE_NONE, 1, P2P_TYPE_CONNECTION);
 }
 
 static void
@@ -421,6 +485,16 @@ void
 p2p::agent_signals::warning (P2pAgent *self, const Error &warning) {
   const UniqueError error (warning.to_gerror ());
   g_signal_emit (self, signals[SIGNAL_WARNING], 0, error.get ());
+}
+
+void
+p2p::agent_signals::net_config_changed (P2pAgent *self, P2pConnection *connection) {
+  g_signal_emit (self, signals[SIGNAL_NET_CONFIG_CHANGED], 0, connection);
+}
+
+void
+p2p::agent_signals::network_available (P2pAgent *self) {
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_NETWORK_AVAILABLE]);
 }
 
 void

@@ -173,7 +173,8 @@ p2p_agent_open_connection (P2pAgent *self, const char *peer, P2pNetworkConfig *r
  * @callback: (scope async) (nullable): called when the connection is up, or removed
  * @user_data: for @callback
  *
- * [method@P2p.Agent.open_connection], and tells when the connection is up.
+ * [method@P2p.Agent.open_connection], and tells when the connection is up. One that lives and is
+ * broken is up again once it is restored.
  *
  * Since: 1.0
  */

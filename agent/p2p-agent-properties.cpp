@@ -10,6 +10,7 @@ namespace {
 constexpr guint64 kMinMessageBytes = 1024;
 constexpr guint64 kMaxMessageBytes = 1024 * 1024 * 1024;  // a message is held in memory whole
 constexpr guint kMaxPort = 65535;
+constexpr guint kMinIntervalMs = 10, kMaxSpanMs = 60 * 60 * 1000;
 constexpr guint kWholeDataPath =
     P2P_DATA_PATH_STEERING | P2P_DATA_PATH_SEGMENTATION | P2P_DATA_PATH_COALESCING;
 
@@ -201,6 +202,69 @@ install_ice_properties (GParamSpec **properties) {
 }
 
 static void
+install_liveness_properties (GParamSpec **properties) {
+  /**
+   * P2pAgent:ping-interval:
+   *
+   * After how much silence a peer is asked whether it is there, in ms. A connection that carries
+   * anything is not asked. It may change at any moment, and holds for connections that live, too.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PING_INTERVAL] =
+      g_param_spec_uint ("ping-interval", "Ping interval", "Silence before a ping, in ms",
+                         kMinIntervalMs, kMaxSpanMs, 1000, p2p::kReadWrite);
+  /**
+   * P2pAgent:ping-timeout:
+   *
+   * After how much silence a connection is broken, in ms; more when the round trip takes so long
+   * that an answer could not have come. As long as it was not set, and after it was set to 0, it is
+   * twice [property@P2p.Agent:ping-interval], and reads so. It may change at any moment, and holds
+   * for connections that live, too.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PING_TIMEOUT] = g_param_spec_uint (
+      "ping-timeout", "Ping timeout", "Silence that breaks, in ms; 0 for twice the interval", 0,
+      kMaxSpanMs, 2000, p2p::kReadWrite);
+  /**
+   * P2pAgent:peer-comeback-timeout:
+   *
+   * For how long a broken connection waits for its peer before it is removed, in ms; 0 waits for
+   * ever. It may change at any moment, and holds for connections that live, too.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_PEER_COMEBACK_TIMEOUT] =
+      g_param_spec_uint ("peer-comeback-timeout", "Peer comeback timeout",
+                         "How long a broken connection waits, in ms; 0 for ever", 0, kMaxSpanMs,
+                         30000, p2p::kReadWrite);
+  /**
+   * P2pAgent:idle-timeout:
+   *
+   * A connection that has carried nothing of the application, in either direction, for so long is
+   * removed, in ms; 0 never removes it for that. It may change at any moment, and holds for
+   * connections that live, too.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_IDLE_TIMEOUT] = g_param_spec_uint (
+      "idle-timeout", "Idle timeout", "How long a connection may carry nothing, in ms; 0 for ever",
+      0, kMaxSpanMs, 0, p2p::kReadWrite);
+  /**
+   * P2pAgent:network-available:
+   *
+   * Whether this machine has an address by which others might be reached, as far as it is known: it
+   * is looked after from the first connection on. Notified in the agent's main context.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_NETWORK_AVAILABLE] =
+      g_param_spec_boolean ("network-available", "Network available",
+                            "This machine has an address but loopback", TRUE, p2p::kReadOnly);
+}
+
+static void
 install_other_properties (GParamSpec **properties) {
   /**
    * P2pAgent:congestion-control:
@@ -261,5 +325,6 @@ p2p::agent_make_properties (GParamSpec **properties) {
   install_identity_properties (properties);
   install_signaling_properties (properties);
   install_ice_properties (properties);
+  install_liveness_properties (properties);
   install_other_properties (properties);
 }

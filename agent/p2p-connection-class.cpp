@@ -1,7 +1,10 @@
 // The class of P2pConnection: its life, properties, signals and channels.
+#include <algorithm>
 #include <map>
+#include <utility>
 
 #include "connection_events.hpp"
+#include "connection_stats.hpp"
 #include "private.hpp"
 
 using p2p::ChannelPort;
@@ -18,6 +21,9 @@ struct Private {
   Ref<GListStore> channels;                                   // changes in the context only
   P2pConnectionState told = P2P_CONNECTION_STATE_CONNECTING;  // last state-changed; context only
   std::string told_reason;                                    // context only
+  P2pBreakReason told_break = P2P_BREAK_REASON_NONE;          // context only
+  std::optional<p2p::NetworkConfig> told_config;              // ours, once it is up; context only
+  std::function<void (P2pConnection *)> config_changed;       // set once
   std::mutex mutex;
   // The one object of each port, until it is closed. Guarded by mutex.
   std::map<const ChannelPort *, Ref<P2pChannel>> objects;
@@ -27,6 +33,7 @@ enum Property : guint {
   PROP_PEER = 1,
   PROP_STATE,
   PROP_STATE_REASON,
+  PROP_BREAK_REASON,
   PROP_AUTHENTICATION,
   PROP_PEER_FINGERPRINT,
   PROP_STATS,
@@ -37,7 +44,15 @@ enum Property : guint {
 };
 GParamSpec *properties[N_PROPERTIES];
 
-enum Signal : guint { SIGNAL_STATE_CHANGED, SIGNAL_CHANNEL_OPENED, SIGNAL_WARNING, N_SIGNALS };
+enum Signal : guint {
+  SIGNAL_STATE_CHANGED,
+  SIGNAL_BROKEN,
+  SIGNAL_RESTORED,
+  SIGNAL_REMOVED,
+  SIGNAL_CHANNEL_OPENED,
+  SIGNAL_WARNING,
+  N_SIGNALS
+};
 guint signals[N_SIGNALS];
 
 }  // namespace
@@ -52,6 +67,21 @@ guint signals[N_SIGNALS];
  * @P2P_CONNECTION_STATE_REMOVED: it has ended, for good
  *
  * Where a connection is in its life.
+ *
+ * Since: 1.0
+ */
+
+/**
+ * P2pBreakReason:
+ * @P2P_BREAK_REASON_NONE: it is not broken
+ * @P2P_BREAK_REASON_SILENCE: nothing came from the peer for as long as
+ *   [property@P2p.Agent:ping-timeout]
+ * @P2P_BREAK_REASON_NETWORK_DOWN: this machine has lost the address that the connection used
+ * @P2P_BREAK_REASON_PEER: the peer hears nothing of this side, and says so
+ * @P2P_BREAK_REASON_RELAY_LOST: the relay that the connection used is gone
+ * @P2P_BREAK_REASON_TRANSPORT: the QUIC connection ended, and the peer did not say that it goes
+ *
+ * Why a connection is broken.
  *
  * Since: 1.0
  */
@@ -115,6 +145,9 @@ p2p_connection_get_property (GObject *object, guint id, GValue *value, GParamSpe
     case PROP_STATE_REASON:
       g_value_take_string (value, p2p_connection_dup_state_reason (self));
       break;
+    case PROP_BREAK_REASON:
+      g_value_set_enum (value, p2p_connection_get_break_reason (self));
+      break;
     case PROP_AUTHENTICATION:
       g_value_set_enum (value, p2p_connection_get_authentication (self));
       break;
@@ -169,6 +202,16 @@ install_properties (GObjectClass *klass) {
   properties[PROP_STATE_REASON] = g_param_spec_string (
       "state-reason", "State reason", "Why it is in its state", nullptr, p2p::kReadOnly);
   /**
+   * P2pConnection:break-reason:
+   *
+   * Why the connection is broken, while it is.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_BREAK_REASON] =
+      g_param_spec_enum ("break-reason", "Break reason", "Why it is broken, while it is",
+                         P2P_TYPE_BREAK_REASON, P2P_BREAK_REASON_NONE, p2p::kReadOnly);
+  /**
    * P2pConnection:authentication:
    *
    * How the peer has proved who it is.
@@ -200,8 +243,8 @@ install_properties (GObjectClass *klass) {
   /**
    * P2pConnection:local-config:
    *
-   * How this side can be reached; %NULL before it is known, and it grows while candidates are
-   * gathered.
+   * How this side can be reached; %NULL before it is known. It grows while candidates are gathered,
+   * and is another one once the connection has moved to another network.
    *
    * Since: 1.0
    */
@@ -211,7 +254,8 @@ install_properties (GObjectClass *klass) {
   /**
    * P2pConnection:remote-config:
    *
-   * How the peer can be reached; %NULL before it is known.
+   * How the peer can be reached; %NULL before it is known. It is another one once the connection
+   * has moved to another network.
    *
    * Since: 1.0
    */
@@ -246,6 +290,57 @@ install_signals () {
   signals[SIGNAL_STATE_CHANGED] =
       g_signal_new ("state-changed", P2P_TYPE_CONNECTION, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr,
                     nullptr, G_TYPE_NONE, 2, P2P_TYPE_CONNECTION_STATE, G_TYPE_STRING);
+  /**
+   * P2pConnection::broken:
+   * @self: the connection
+   * @reason: why
+   * @text: the same, for people
+   *
+   * The connection carries nothing any more. It looks for another way, and what was sent waits:
+   * senders are held back once their channels are full. [signal@P2p.Connection::restored] or
+   * [signal@P2p.Connection::removed] follows. Emitted in the agent's main context, once for each
+   * break and right before [signal@P2p.Connection::state-changed].
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_BROKEN] =
+      g_signal_new ("broken", P2P_TYPE_CONNECTION, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr, nullptr,
+                    G_TYPE_NONE, 2, P2P_TYPE_BREAK_REASON, G_TYPE_STRING);
+  /**
+   * P2pConnection::restored:
+   * @self: the connection
+   * @outage_ms: how long it was broken, in ms
+   * @details: an `a{sv}`, see below
+   *
+   * A broken connection is connected again, and nothing that reliable channels carry was lost or
+   * doubled. Emitted in the agent's main context, once for each break that ends so and right before
+   * [signal@P2p.Connection::state-changed].
+   *
+   * In @details are the way that it takes now, as in [method@P2p.Connection.get_stats]: `path-kind`
+   * (s), `local-candidate` (s), `remote-candidate` (s), `relayed` (b). And how it goes on:
+   * `new-transport` (b), whether another QUIC connection had to be made, over which
+   * `replayed-messages` (t) with `replayed-bytes` (t) were sent again, since the peer had not
+   * confirmed them.
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_RESTORED] =
+      g_signal_new ("restored", P2P_TYPE_CONNECTION, G_SIGNAL_RUN_LAST, 0, nullptr, nullptr,
+                    nullptr, G_TYPE_NONE, 2, G_TYPE_UINT64, G_TYPE_VARIANT);
+  /**
+   * P2pConnection::removed:
+   * @self: the connection
+   * @error: (nullable): why, or %NULL after an orderly close by either side
+   *
+   * The connection has ended, for good: to go on, open another one. %P2P_ERROR_TIMED_OUT when the
+   * peer did not come back for as long as [property@P2p.Agent:peer-comeback-timeout], or nothing
+   * was carried for as long as [property@P2p.Agent:idle-timeout]. Emitted in the agent's main
+   * context, once and right before [signal@P2p.Connection::state-changed].
+   *
+   * Since: 1.0
+   */
+  signals[SIGNAL_REMOVED] = g_signal_new ("removed", P2P_TYPE_CONNECTION, G_SIGNAL_RUN_LAST, 0,
+                                          nullptr, nullptr, nullptr, G_TYPE_NONE, 1, G_TYPE_ERROR);
   /**
    * P2pConnection::channel-opened:
    * @self: the connection
@@ -311,6 +406,52 @@ p2p::connection_channel (P2pConnection *self, const std::shared_ptr<ChannelPort>
   return channel;
 }
 
+// Whether candidates of before are not among those of now; more of the same are no other ones.
+static bool
+is_another (const p2p::NetworkConfig &now, const p2p::NetworkConfig &before) {
+  const auto missing = [&now] (const std::string &candidate) {
+    return std::find (now.candidates.begin (), now.candidates.end (), candidate) ==
+           now.candidates.end ();
+  };
+  return now.attempt != before.attempt ||
+         std::any_of (before.candidates.begin (), before.candidates.end (), missing);
+}
+
+// Each state is told once, in the order in which they were entered: snapshots come in that order.
+static void
+emit_entered (P2pConnection *self, const ConnectionSnapshot &now, P2pConnectionState before) {
+  switch (now.state) {
+    case P2P_CONNECTION_STATE_BROKEN:
+      g_signal_emit (self, signals[SIGNAL_BROKEN], 0, now.break_reason, now.reason.c_str ());
+      break;
+    case P2P_CONNECTION_STATE_CONNECTED:
+      if (before == P2P_CONNECTION_STATE_BROKEN) {
+        const auto details = Ref<GVariant>::adopt (p2p::restored_to_variant (now));
+        g_signal_emit (self, signals[SIGNAL_RESTORED], 0,
+                       guint64 (now.restored.outage_us / p2p::kMillisecond), details.get ());
+      }
+      break;
+    case P2P_CONNECTION_STATE_REMOVED: {
+      const p2p::UniqueError error (now.error ? now.error->to_gerror () : nullptr);
+      g_signal_emit (self, signals[SIGNAL_REMOVED], 0, error.get ());
+      break;
+    }
+    case P2P_CONNECTION_STATE_INCOMING:
+    case P2P_CONNECTION_STATE_CONNECTING:
+      break;
+  }
+}
+
+static void
+tell_config (P2pConnection *self, const ConnectionSnapshot &now) {
+  Private &priv = *self->priv;
+  const bool up =
+      now.state == P2P_CONNECTION_STATE_CONNECTED || now.state == P2P_CONNECTION_STATE_BROKEN;
+  if (!up || !now.local_config) return;
+  const auto before = std::exchange (priv.told_config, now.local_config);
+  if (before && is_another (*now.local_config, *before)) priv.config_changed (self);
+}
+
 static void
 on_changed (P2pConnection *self, const ConnectionSnapshot &now) {
   Private &priv = *self->priv;
@@ -319,13 +460,17 @@ on_changed (P2pConnection *self, const ConnectionSnapshot &now) {
   for (const Property property :
        {PROP_LOCAL_CONFIG, PROP_REMOTE_CONFIG, PROP_PEER_FINGERPRINT, PROP_AUTHENTICATION})
     g_object_notify_by_pspec (object, properties[property]);
-  const bool entered = now.state != priv.told;
+  const P2pConnectionState before = std::exchange (priv.told, now.state);
+  const bool entered = now.state != before;
   const bool told_now = entered || now.reason != priv.told_reason;
-  priv.told = now.state;
   priv.told_reason = now.reason;
   if (entered) g_object_notify_by_pspec (object, properties[PROP_STATE]);
   if (told_now) g_object_notify_by_pspec (object, properties[PROP_STATE_REASON]);
+  if (std::exchange (priv.told_break, now.break_reason) != now.break_reason)
+    g_object_notify_by_pspec (object, properties[PROP_BREAK_REASON]);
   g_object_thaw_notify (object);
+  tell_config (self, now);
+  if (entered) emit_entered (self, now, before);
   if (told_now)
     g_signal_emit (self, signals[SIGNAL_STATE_CHANGED], 0, now.state, now.reason.c_str ());
 }
@@ -365,10 +510,12 @@ on_warning (P2pConnection *self, const p2p::Error &warning) {
 }
 
 P2pConnection *
-p2p::connection_new (std::shared_ptr<ConnectionCore> core, Ref<GMainContext> context) {
+p2p::connection_new (std::shared_ptr<ConnectionCore> core, Ref<GMainContext> context,
+                     std::function<void (P2pConnection *)> config_changed) {
   auto *self = static_cast<P2pConnection *> (g_object_new (P2P_TYPE_CONNECTION, nullptr));
   Private &priv = *self->priv;
   priv.told = core->snapshot ().state;
+  priv.config_changed = std::move (config_changed);
   priv.events = std::make_shared<ConnectionEvents> (
       self, std::move (context),
       ConnectionEvents::Handlers{on_changed, on_channel_opened, on_channel_closed, on_warning});

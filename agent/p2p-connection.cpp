@@ -71,6 +71,22 @@ p2p_connection_dup_state_reason (P2pConnection *self) {
 }
 
 /**
+ * p2p_connection_get_break_reason:
+ * @self: a connection
+ *
+ * Why the connection is broken, at this moment.
+ *
+ * Returns: the reason; %P2P_BREAK_REASON_NONE unless it is broken
+ *
+ * Since: 1.0
+ */
+P2pBreakReason
+p2p_connection_get_break_reason (P2pConnection *self) {
+  g_return_val_if_fail (is_connection (self), P2P_BREAK_REASON_NONE);
+  return core (self).snapshot ().break_reason;
+}
+
+/**
  * p2p_connection_dup_error:
  * @self: a connection
  *
@@ -137,6 +153,16 @@ p2p_connection_dup_peer_fingerprint (P2pConnection *self) {
  * - `path-datagrams-dropped` (t): datagrams that a [iface@P2p.Path] in use did not take, or brought
  *   faster than they were taken
  * - `path-attempts` (as): one sentence for each path that was tried
+ * - `break-reason` (s: "none", "silence", "network-down", "peer", "relay-lost", "transport"): why
+ * it is broken, while it is
+ * - `breaks` (t): how often it broke; `last-outage-ms` (x): how long the last break took that has
+ *   ended
+ * - `ping-rtt-us`, `ping-smoothed-rtt-us`, `ping-min-rtt-us`, `ping-jitter-us` (x): round trips of
+ *   pings on the path in use, the last one, smoothed, the smallest, and how much they vary (RFC
+ * 3550 section 6.4.1); 0 before the first answer, and not changed while traffic makes pings
+ * needless
+ * - `pings-sent`, `pongs-received`, `pings-lost` (t): pings, their answers, and those that were not
+ *   answered in time; `ping-loss` (d): the lost part of the last 64, 0 to 1
  *
  * And once they are known: `peer-fingerprint` (s), `cipher` (s), `congestion-control` (s),
  * `path-kind` (s: "ice", "memory" or the name of a factory), `path-engine` (s: how ICE's datagrams
@@ -244,7 +270,8 @@ p2p_connection_refuse (P2pConnection *self, const char *reason) {
  * @cancellable: (nullable): to end the wait from another thread
  *
  * Waits until the connection is up. It may wait for ever, when the peer never comes; a thread that
- * runs the agent's main context stays deaf meanwhile.
+ * runs the agent's main context stays deaf meanwhile. For a broken connection it waits until that
+ * is restored or removed.
  *
  * Returns: %TRUE when it is up, %FALSE with the error that removed it
  *

@@ -111,7 +111,8 @@ p2p_path_emit_received (P2pPath *self, GBytes *datagram) {
  * @self: a path
  * @error: why
  *
- * For implementations: the path carries nothing any more. From any thread.
+ * For implementations: the path carries nothing any more. A connection that is up looks for another
+ * one then. From any thread.
  *
  * Since: 1.0
  */

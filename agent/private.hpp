@@ -1,5 +1,6 @@
 // What the classes of the C API show each other: the way from an object to its core and back.
 #pragma once
+#include <functional>
 #include <memory>
 
 #include "channel_tasks.hpp"
@@ -18,7 +19,9 @@ void channel_closed (P2pChannel *channel);  // in the agent's context: tells the
 GIOStream *channel_stream_new (std::shared_ptr<ChannelPort> port,
                                std::shared_ptr<ChannelTasks> tasks);
 
-P2pConnection *connection_new (std::shared_ptr<ConnectionCore> core, Ref<GMainContext> context);
+// `config_changed` is called in the context: the connection is up, and has other own candidates.
+P2pConnection *connection_new (std::shared_ptr<ConnectionCore> core, Ref<GMainContext> context,
+                               std::function<void (P2pConnection *)> config_changed);
 const std::shared_ptr<ConnectionCore> &connection_core (P2pConnection *connection);
 const std::shared_ptr<ConnectionEvents> &connection_events (P2pConnection *connection);
 // The one object of the port. From any thread.

@@ -9,6 +9,8 @@ namespace p2p {
 
 namespace {
 
+// How long after the machine's sleep it may be noticed at the latest.
+constexpr TimeUs kSleepCheckEvery = 5 * kSecond;
 // What a stranger can make us hold; each incoming connection costs sockets and memory.
 constexpr std::size_t kMaxWaitingIncoming = 64;
 
@@ -39,12 +41,62 @@ AgentCore::create (const AgentSettings &settings) {
 }
 
 Agent::Agent (const AgentSettings &settings, Scheduler &clock)
-    : settings_ (settings), id_ (settings.id), clock_ (clock), instance_ (make_instance_id ()) {}
+    : settings_ (settings),
+      id_ (settings.id),
+      clock_ (clock),
+      instance_ (make_instance_id ()),
+      sleep_check_ (clock.make_timer ([this] {
+        if (network_) network_->check_suspend ();
+        sleep_check_->arm (clock_.now () + kSleepCheckEvery);
+      })) {}
 
 Agent::~Agent () {
+  if (network_) network_->remove (this);
   if (signaling_) signaling_->set_observer (nullptr);
   for (const auto &connection : living ()) connection->shut_down ("the agent is gone");
   for (const auto &[peer, connection] : successors_) connection->shut_down ("the agent is gone");
+}
+
+// With the first connection: the monitor is the core thread's.
+void
+Agent::watch_network () {
+  if (network_) return;
+  network_ = NetworkMonitor::shared ();
+  network_->add (this);
+  sleep_check_->arm (clock_.now () + kSleepCheckEvery);
+  if (const auto observer = observer_.lock ())
+    observer->agent_network_available (network_->snapshot ().usable ());
+}
+
+void
+Agent::network_changed (const NetworkSnapshot &now, const NetworkChange &change) {
+  const auto keep = weak_from_this ().lock ();
+  if (!keep || closed_) return;
+  if (const auto observer = observer_.lock ()) observer->agent_network_available (now.usable ());
+  // Signaling first: what is said of new ways may have to go by it.
+  if (signaling_) signaling_->network_changed ();
+  for (const auto &connection : living ()) connection->network_changed (now, change);
+}
+
+void
+Agent::network_lost (const NetworkSnapshot &now) {
+  const auto keep = weak_from_this ().lock ();
+  if (!keep || closed_) return;
+  for (const auto &connection : living ()) connection->network_lost (now);
+}
+
+void
+Agent::network_woke () {
+  const auto keep = weak_from_this ().lock ();
+  if (!keep || closed_) return;
+  if (signaling_) signaling_->network_changed ();
+  for (const auto &connection : living ()) connection->look_at_once ();
+}
+
+LivenessSettings
+Agent::liveness_settings () const {
+  const MutexLock lock (mutex_);
+  return settings_.liveness;
 }
 
 AgentSettings
@@ -140,6 +192,8 @@ Agent::attempt_config (const std::string &peer) {
   config.ice.turn_servers = settings.turn_servers;
   config.quic.identity = *identity;
   config.quic.congestion_control = settings.congestion_control;
+  // Whether the peer lives is for the line to say (LineWatch).
+  config.quic.idle_timeout_us = config.quic.keep_alive_us = 0;
   config.sources = sources_;
   config.order = settings.path_order;
   if (config.order.empty ()) {
@@ -162,6 +216,16 @@ Agent::make_attempt (const std::string &peer, bool prepared, Attempt::Observer *
   }
   auto config = attempt_config (peer);
   if (!config) return config.error ();
+  return std::make_unique<Attempt> (*config, observer);
+}
+
+Result<std::unique_ptr<Attempt>>
+Agent::make_twin (const std::string &peer, const NetworkConfig &twin, Attempt::Observer *observer) {
+  auto config = attempt_config (peer);
+  if (!config) return config.error ();
+  config->attempt = twin.attempt;
+  config->ice.credentials = IceCredentials{twin.ufrag, twin.pwd};
+  config->order = {kIceWay};
   return std::make_unique<Attempt> (*config, observer);
 }
 
@@ -230,6 +294,17 @@ Agent::signaling_message (const std::string &from, const std::string &message) {
       connection->signal_rejected ();
     return;
   }
+  if (signal->kind == PeerSignal::Kind::hello && !signal->session.empty ()) {
+    if (connection && connection->session_name () == signal->session)
+      connection->receive_signal (*signal);
+    else
+      disown_session (from, *signal);
+    return;
+  }
+  if (signal->kind == PeerSignal::Kind::bye && connection && !signal->session.empty ()) {
+    connection->receive_signal (*signal);
+    return;
+  }
   const auto successor = successors_.find (from);
   if (successor != successors_.end ())
     successor->second->receive_signal (*signal);
@@ -237,6 +312,18 @@ Agent::signaling_message (const std::string &from, const std::string &message) {
     connection->receive_signal (*signal);
   else if (signal->kind == PeerSignal::Kind::hello && signal->in_reply_to.empty ())
     receive_hello (from, *signal);
+}
+
+// The peer looks for another way for a session that is none here, or none any longer.
+void
+Agent::disown_session (const std::string &from, const PeerSignal &hello) {
+  PeerSignal bye;
+  bye.kind = PeerSignal::Kind::bye;
+  bye.attempt = "none";
+  bye.in_reply_to = hello.attempt;
+  bye.session = hello.session;
+  bye.code = P2P_ERROR_NOT_FOUND;
+  (void)send_signal (from, bye);
 }
 
 void
@@ -269,6 +356,7 @@ Agent::receive_hello (const std::string &from, const PeerSignal &hello) {
       if (!connection->established ()) ++waiting;
     if (waiting >= kMaxWaitingIncoming) return;
   }
+  watch_network ();
   const auto connection =
       make_core_object<Connection> (from, weak_from_this (), max_message_bytes (), clock_);
   if (current) {
@@ -310,17 +398,13 @@ Agent::connection_removed (Connection &connection) {
     return;
   }
   const auto heir = successor == successors_.end () ? nullptr : successor->second;
-  const bool inherits = heir && !closed_ && settings ().accept_policy != P2P_ACCEPT_POLICY_NONE;
-  if (inherits)
-    successors_.erase (successor);
-  else if (heir)
-    heir->shut_down ("the connection that this one follows was closed");
   std::shared_ptr<Connection> removed;
-  bool replaced = false;
+  bool replaced = false, inherits = false;
   {
     const MutexLock lock (mutex_);
     const auto found = connections_.find (peer);
     replaced = found == connections_.end () || found->second.get () != &connection;
+    inherits = heir && !closed_ && !replaced && settings_.accept_policy != P2P_ACCEPT_POLICY_NONE;
     if (!replaced) {
       removed = found->second;
       if (inherits)
@@ -329,6 +413,10 @@ Agent::connection_removed (Connection &connection) {
         connections_.erase (found);
     }
   }
+  if (inherits)
+    successors_.erase (successor);
+  else if (heir)
+    heir->shut_down ("the connection that this one follows was closed");
   if (!replaced && !inherits && signaling_) signaling_->unask (peer);
   if (!removed) removed = connection.shared_from_this ();
   const auto observer = observer_.lock ();

@@ -12,6 +12,7 @@
 #include "core/agent_link.hpp"
 #include "core/connection.hpp"
 #include "core/preparation.hpp"
+#include "net/network_monitor.hpp"
 
 namespace p2p {
 
@@ -21,7 +22,8 @@ Status check_agent_id (const std::string &id, const char *whose);
 class Agent final : public AgentCore,
                     public AgentLink,
                     public std::enable_shared_from_this<Agent>,
-                    private Signaling::Observer {
+                    private Signaling::Observer,
+                    private NetworkMonitor::Observer {
  public:
   // `clock` belongs to the core thread; tests give one that they move themselves.
   explicit Agent (const AgentSettings &settings, Scheduler &clock = core_loop ().scheduler ());
@@ -49,20 +51,30 @@ class Agent final : public AgentCore,
   Status send_signal (const std::string &peer, const PeerSignal &signal) override;
   Result<std::unique_ptr<Attempt>> make_attempt (const std::string &peer, bool prepared,
                                                  Attempt::Observer *observer) override;
+  Result<std::unique_ptr<Attempt>> make_twin (const std::string &peer, const NetworkConfig &twin,
+                                              Attempt::Observer *observer) override;
+  LivenessSettings liveness_settings () const override;
+  NetworkSnapshot network () const override { return network_->snapshot (); }
   void connection_established (Connection &connection) override;
   void connection_removed (Connection &connection) override;
   // Signaling::Observer
   void signaling_state (Signaling::State state, const Error *reason) override;
   void signaling_peer (const std::string &peer, bool present) override;
   void signaling_message (const std::string &from, const std::string &message) override;
+  // NetworkMonitor::Observer
+  void network_changed (const NetworkSnapshot &now, const NetworkChange &change) override;
+  void network_lost (const NetworkSnapshot &now) override;
+  void network_woke () override;
 
   AgentSettings settings () const;
+  void watch_network ();
   Result<std::shared_ptr<Identity>> identity ();
   Result<AttemptConfig> attempt_config (const std::string &peer);
   std::vector<StunServer> stun_servers (const AgentSettings &settings) const;
   void ask_for_peers ();
   void receive_hello (const std::string &from, const PeerSignal &hello);
   void reject (const std::string &from, const Error &reason);
+  void disown_session (const std::string &from, const PeerSignal &hello);
   std::shared_ptr<Connection> find (const std::string &peer) const;
   std::vector<std::shared_ptr<Connection>> living () const;
   void apply_accept_policy ();
@@ -81,6 +93,8 @@ class Agent final : public AgentCore,
   const std::string instance_;
   std::uint32_t attempts_ = 0;
   std::weak_ptr<AgentCore::Observer> observer_;
+  std::shared_ptr<NetworkMonitor> network_;
+  const std::unique_ptr<Scheduler::Timer> sleep_check_;
   std::unique_ptr<Signaling> signaling_;
   Status refused_;  // why the meeting point will not have us, for good
   bool listening_ = false, closed_ = false;

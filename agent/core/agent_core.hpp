@@ -13,6 +13,7 @@
 #include "core/secret_key.hpp"
 #include "ice/fast_udp_abilities.hpp"
 #include "ice/ice_servers.hpp"
+#include "session/liveness.hpp"
 #include "signaling/signaling.hpp"
 #include "transport/identity.hpp"
 #include "transport/quic_transport.hpp"
@@ -39,6 +40,7 @@ struct AgentSettings {
   std::uint16_t port_min = 0, port_max = 0;
   CongestionControl congestion_control = CongestionControl::bbr;
   std::uint64_t max_message_bytes = 16 * 1024 * 1024;
+  LivenessSettings liveness;
   std::vector<std::string> path_order;  // names of sources and "ice"; empty: "ice", then sources
 };
 
@@ -55,6 +57,8 @@ class AgentCore {
     // An incoming attempt that was turned away before it became a connection.
     virtual void agent_rejected (const std::string &peer, const Error &reason) = 0;
     virtual void agent_warning (const Error &warning) = 0;
+    // Whether this machine has any address but loopback ones; told when it changes.
+    virtual void agent_network_available (bool available) = 0;
   };
   // Makes the signaling client on the core thread, once; null: there is no signaling.
   using MakeSignaling = std::function<Result<std::unique_ptr<Signaling>> (Identity &identity)>;

@@ -17,7 +17,10 @@ Agent::configure (const AgentSettings &settings) {
     const MutexLock lock (mutex_);
     settings_ = settings;
   }
-  core_loop ().post ([self = shared_from_this ()] { self->apply_accept_policy (); });
+  core_loop ().post ([self = shared_from_this ()] {
+    self->apply_accept_policy ();
+    for (const auto &connection : self->living ()) connection->settings_changed ();
+  });
 }
 
 void
@@ -93,7 +96,8 @@ Agent::open_connection (const std::string &peer, const std::optional<NetworkConf
   {
     const MutexLock lock (mutex_);
     auto &slot = connections_[peer];
-    if (slot) {
+    // One that is on its way out makes place.
+    if (slot && !slot->removed ()) {
       connection = slot;
     } else {
       slot = make_core_object<Connection> (peer, weak_from_this (), settings_.max_message_bytes,
@@ -107,6 +111,7 @@ Agent::open_connection (const std::string &peer, const std::optional<NetworkConf
           connection->fail (*self->refused_);
           return;
         }
+        self->watch_network ();
         if (self->signaling_) self->signaling_->ask (connection->peer ());
         connection->start_outgoing (remote);
       });
@@ -124,7 +129,8 @@ std::vector<std::shared_ptr<ConnectionCore>>
 Agent::connections () const {
   const MutexLock lock (mutex_);
   std::vector<std::shared_ptr<ConnectionCore>> all;
-  for (const auto &[peer, connection] : connections_) all.push_back (connection);
+  for (const auto &[peer, connection] : connections_)
+    if (!connection->removed ()) all.push_back (connection);
   return all;
 }
 
@@ -143,6 +149,7 @@ void
 Agent::close (Done closed) {
   core_loop ().post ([self = shared_from_this (), closed = std::move (closed)] {
     self->closed_ = true;
+    self->sleep_check_->disarm ();
     std::map<std::string, std::shared_ptr<Connection>> all;
     {
       const MutexLock lock (self->mutex_);

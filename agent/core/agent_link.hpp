@@ -6,6 +6,8 @@
 #include "core/agent_core.hpp"
 #include "core/attempt.hpp"
 #include "core/peer_signal.hpp"
+#include "net/network_snapshot.hpp"
+#include "session/liveness.hpp"
 
 namespace p2p {
 
@@ -23,6 +25,12 @@ class AgentLink {
   // The one that create_network_config() prepared for this peer, or a new one.
   virtual Result<std::unique_ptr<Attempt>> make_attempt (const std::string &peer, bool prepared,
                                                          Attempt::Observer *observer) = 0;
+  // One that speaks as the attempt of `twin` does, from the addresses that there are now.
+  virtual Result<std::unique_ptr<Attempt>> make_twin (const std::string &peer,
+                                                      const NetworkConfig &twin,
+                                                      Attempt::Observer *observer) = 0;
+  virtual LivenessSettings liveness_settings () const = 0;
+  virtual NetworkSnapshot network () const = 0;
   virtual void connection_established (Connection &connection) = 0;
   virtual void connection_removed (Connection &connection) = 0;
 };

@@ -1,5 +1,9 @@
 #include "core/attempt.hpp"
 
+#include <algorithm>
+
+#include "base/loop_thread.hpp"
+
 namespace p2p {
 
 namespace {
@@ -55,7 +59,8 @@ Attempt::gathered () const {
 }
 
 Status
-Attempt::start (const NetworkConfig &remote, bool client, const Ref<GBytes> &greeting) {
+Attempt::start (const NetworkConfig &remote, const Start &how) {
+  aim_ = how.aim;
   if (ice_) {
     if (remote.ufrag.empty ()) {
       race_.way_failed (*ice_way_, {P2P_ERROR_UNREACHABLE, "The peer does not use ICE."});
@@ -68,12 +73,13 @@ Attempt::start (const NetworkConfig &remote, bool client, const Ref<GBytes> &gre
   }
   remote_ = remote;
   deadline_->arm (config_.clock->now () + kAttemptTimeout);
-  open_sources (remote.id, client);
+  open_sources (remote.id, how.client);
   // A server may see the client's first packet before its own checks are done.
-  if (ice_ &&
-      (!client || ice_->state () == IceState::connected || ice_->state () == IceState::ready))
-    race_.way_opened (*ice_way_, ice_->path ());
-  race_.start (remote.fingerprint, client, greeting);
+  const bool usable =
+      ice_ && (ice_->state () == IceState::connected || ice_->state () == IceState::ready);
+  if (usable || (ice_ && !how.client && how.aim == Aim::connection))
+    way_opened (*ice_way_, ice_->path ());
+  race_.start (remote.fingerprint, how.client, how.aim == Aim::connection, how.greeting);
   return {};
 }
 
@@ -85,13 +91,24 @@ Attempt::open_sources (const std::string &peer, bool client) {
     };
     auto opened = [this, alive = alive_, way = entry.way] (Result<std::unique_ptr<Path>> path) {
       if (!*alive) return;
-      if (path)
-        race_.way_opened (way, std::move (*path));
-      else
+      if (!path) {
         race_.way_failed (way, path.error ());
+        return;
+      }
+      paths_.push_back (std::move (*path));
+      way_opened (way, *paths_.back ());
     };
     entry.attempt = entry.source->open (config_.id, peer, client, send, opened);
   }
+}
+
+void
+Attempt::way_opened (std::size_t way, Path &path) {
+  race_.way_opened (way, path);
+  const bool told = std::find (open_ways_.begin (), open_ways_.end (), way) != open_ways_.end ();
+  if (aim_ != Aim::path || told) return;
+  open_ways_.push_back (way);
+  if (observer_) observer_->attempt_path (path);
 }
 
 Status
@@ -129,7 +146,7 @@ Attempt::ice_state (IceState state) {
       break;
     case IceState::connected:
     case IceState::ready:
-      race_.way_opened (*ice_way_, ice_->path ());
+      way_opened (*ice_way_, ice_->path ());
       break;
     case IceState::failed:
       race_.way_failed (*ice_way_, {P2P_ERROR_UNREACHABLE,
@@ -150,9 +167,12 @@ Attempt::ice_warning (const Error &warning) {
 }
 
 void
-Attempt::race_won (Transport &transport, Path &path) {
+Attempt::race_won (Carrier carrier) {
   deadline_->disarm ();
-  if (observer_) observer_->attempt_won (transport, path);
+  if (observer_)
+    observer_->attempt_won (std::move (carrier));
+  else
+    retire (std::make_unique<Carrier> (std::move (carrier)));
 }
 
 void

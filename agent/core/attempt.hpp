@@ -35,10 +35,15 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
     virtual void attempt_gathered () = 0;
     virtual void attempt_path_message (const std::string &source, ByteView message) = 0;
     virtual void attempt_warning (const Error &warning) = 0;
-    virtual void attempt_won (Transport &transport, Path &path) = 0;
+    // Aim::connection: see PathRace::Observer::race_won.
+    virtual void attempt_won (Carrier carrier) = 0;
+    // Aim::path, perhaps several times: a path that may work, as long as the attempt lives.
+    virtual void attempt_path (Path &path) = 0;
     virtual void attempt_lost (const Error &error) = 0;
     virtual void attempt_path_changed () = 0;
   };
+  // Whether a connection is to be made, or only another way below a living one.
+  enum class Aim { connection, path };
 
   // Starts gathering; a failure of ICE is one way that failed, told when the race starts.
   Attempt (const AttemptConfig &config, Observer *observer);
@@ -50,16 +55,23 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
   NetworkConfig local_config () const;
   bool gathered () const;
 
-  // The peer's configuration is known: everything begins. `client` on exactly one side; the other
-  // sends `greeting` with its handshake.
-  Status start (const NetworkConfig &remote, bool client, const Ref<GBytes> &greeting);
+  struct Start {
+    bool client = false;  // on exactly one side
+    Aim aim = Aim::connection;
+    Ref<GBytes> greeting;  // a server sends it with its handshake
+  };
+  // The peer's configuration is known: everything begins.
+  Status start (const NetworkConfig &remote, const Start &how);
   bool started () const { return remote_.has_value (); }
   const std::optional<NetworkConfig> &remote_config () const { return remote_; }
+  // What it was for is reached: it has no end of its own any more.
+  void keep () { deadline_->disarm (); }
   // More of what the peer has to say; errors are the peer's.
   Status add_remote_candidate (const std::string &sdp);
   void remote_gathering_done ();
   void path_message (const std::string &source, ByteView message);
   std::vector<std::string> report () const { return race_.report (); }
+  IceTransport *ice () const { return ice_.get (); }  // null where ICE is not among the ways
 
  private:
   void ice_candidate (const std::string &sdp) override;
@@ -67,16 +79,18 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
   void ice_state (IceState state) override;
   void ice_selected_pair (const IcePair &pair) override;
   void ice_warning (const Error &warning) override;
-  void race_won (Transport &transport, Path &path) override;
+  void race_won (Carrier carrier) override;
   void race_lost (const Error &error) override;
   void open_sources (const std::string &peer, bool client);
+  void way_opened (std::size_t way, Path &path);
 
   const AttemptConfig config_;
   const std::string attempt_;
   Observer *observer_;
   std::optional<std::size_t> ice_way_;
   std::unique_ptr<IceTransport> ice_;
-  PathRace race_;  // after ICE: its transports use ICE's path
+  std::vector<std::unique_ptr<Path>> paths_;  // of sources
+  PathRace race_;                             // after the paths: its transports use them
   struct Source {
     std::size_t way = 0;
     std::shared_ptr<PathSource> source;
@@ -84,6 +98,8 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
   };
   std::map<std::string, Source> sources_;
   std::optional<NetworkConfig> remote_;
+  Aim aim_ = Aim::connection;
+  std::vector<std::size_t> open_ways_;  // with Aim::path: those that were told
   std::unique_ptr<Scheduler::Timer> deadline_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool> (true);  // for what may call back later
 };

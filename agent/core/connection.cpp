@@ -6,14 +6,15 @@
 
 #include "base/loop_thread.hpp"
 #include "core/attempt_id.hpp"
+#include "session/wire.hpp"
 
 namespace p2p {
 
 namespace {
 
-// Signaling of an application may lose an offer: it is made again until it is answered, from a
-// wait above any usual round trip on.
-constexpr TimeUs kFirstRepeat = 2 * kSecond, kLongestRepeat = 32 * kSecond;
+// A transport that ends within this time of its beginning, so often in a row, will not get better.
+constexpr TimeUs kShortTransport = 10 * kSecond;
+constexpr unsigned kMaxShortTransports = 3;
 
 // Both sides get the same id out of their two attempts, without a further message.
 SessionId
@@ -26,6 +27,25 @@ make_session_id (const std::string &client_attempt, const std::string &server_at
   return id;
 }
 
+std::string
+name_of (const SessionId &id) {
+  std::string name;
+  for (const std::uint8_t byte : id) {
+    static constexpr char kDigits[] = "0123456789abcdef";
+    name += kDigits[byte >> 4];
+    name += kDigits[byte & 0xf];
+  }
+  return name;
+}
+
+// Whether a session may go on over another transport than the one that ended so. What the peer says
+// of QUIC is about that transport alone.
+bool
+outlives (const Error &error, bool by_peer) {
+  return error.code == P2P_ERROR_FAILED || error.code == P2P_ERROR_TIMED_OUT ||
+         error.code == P2P_ERROR_UNREACHABLE || (error.code == P2P_ERROR_PROTOCOL && by_peer);
+}
+
 }  // namespace
 
 Connection::Connection (std::string peer, std::weak_ptr<AgentLink> agent,
@@ -33,10 +53,11 @@ Connection::Connection (std::string peer, std::weak_ptr<AgentLink> agent,
     : peer_ (std::move (peer)),
       agent_ (std::move (agent)),
       max_message_bytes_ (max_message_bytes),
-      clock_ (clock) {}
+      clock_ (clock),
+      negotiation_ (*this, clock) {}
 
 Connection::~Connection () {
-  drop_attempt ();
+  drop_all ();
 }
 
 void
@@ -67,7 +88,8 @@ Connection::authentication (bool out_of_band) const {
 
 bool
 Connection::waiting_for_config () const {
-  return !removed_ && !session_ && !(attempt_ && attempt_->started ());
+  const Generation *building = negotiation_.current ();
+  return !removed_ && !session_ && !(building && building->started ());
 }
 
 void
@@ -76,7 +98,7 @@ Connection::start_outgoing (const std::optional<NetworkConfig> &remote) {
   if (!agent) return;
   asked_at_ = clock_.now ();
   if (remote) {
-    if (new_attempt ()) start_attempt (*remote, true);
+    if (negotiation_.begin ()) start_generation (*remote, true);
     return;
   }
   if (!agent->has_signaling ()) {
@@ -94,7 +116,10 @@ Connection::start_outgoing (const std::optional<NetworkConfig> &remote) {
 
 void
 Connection::start_incoming (const PeerSignal &hello, bool accepted, const Connection *predecessor) {
-  if (predecessor) newest_remote_ = predecessor->newest_remote_;
+  if (predecessor)
+    negotiation_.set_newest_remote (predecessor->line_
+                                        ? predecessor->line_->newest_remote ()
+                                        : predecessor->negotiation_.newest_remote ());
   incoming_ = true;
   asked_at_ = clock_.now ();
   waiting_hello_ = hello;
@@ -106,84 +131,73 @@ Connection::start_incoming (const PeerSignal &hello, bool accepted, const Connec
   if (accepted) accept ();
 }
 
-bool
-Connection::new_attempt () {
+std::unique_ptr<Generation>
+Connection::negotiation_generation () {
   const auto agent = agent_.lock ();
-  if (!agent) return false;
-  drop_attempt ();
-  auto attempt = agent->make_attempt (peer_, retries_left_ == 2, this);
-  if (!attempt) {
-    fail (attempt.error ());
-    return false;
+  if (!agent) return nullptr;
+  // What the one before had brought.
+  drop_session ();
+  auto generation = Generation::create (*this, [&] (Attempt::Observer *observer) {
+    return agent->make_attempt (peer_, retries_left_ == 2, observer);
+  });
+  if (!generation) {
+    fail (generation.error ());
+    return nullptr;
   }
-  attempt_ = std::move (*attempt);
-  publish_local_config ();
-  return true;
+  generation_config_changed (**generation);
+  return std::move (*generation);
 }
 
+// The session first: it knows the transport of the line, as that knows the paths of generations.
 void
-Connection::drop_attempt () {
-  if (repeat_) repeat_->disarm ();
-  // The session first: it knows a transport of the attempt.
+Connection::drop_session () {
   if (session_) session_->detach ();
   retire (std::move (session_));
-  transport_ = nullptr;
-  path_ = nullptr;
-  if (!attempt_) return;
-  attempt_->set_observer (nullptr);
-  retire (std::move (attempt_));
+  session_name_.clear ();
+  if (!line_) return;
+  line_->end ();
+  retire (std::move (line_));
 }
 
 void
-Connection::publish_local_config () {
-  change ([&] (ConnectionSnapshot &s) { s.local_config = attempt_->local_config (); });
+Connection::drop_all () {
+  drop_session ();
+  negotiation_.drop ();
 }
 
 void
-Connection::say_hello (const std::string &in_reply_to) {
+Connection::negotiation_hello (PeerSignal hello) {
   const auto agent = agent_.lock ();
-  if (!agent || !attempt_) return;
-  PeerSignal hello;
-  hello.kind = PeerSignal::Kind::hello;
-  hello.attempt = attempt_->id ();
-  hello.in_reply_to = in_reply_to;
-  hello.config = attempt_->local_config ();
   // An absent peer gets its hello when it comes.
-  (void)agent->send_signal (peer_, hello);
+  if (agent) (void)agent->send_signal (peer_, hello);
 }
 
-// A hello that answers nothing: the peer pairs its attempt with ours, which waits for it.
-void
-Connection::offer () {
-  say_hello ("");
-  repeat_after_ = kFirstRepeat;
-  if (!repeat_) repeat_ = clock_.make_timer ([this] { repeat_offer (); });
-  repeat_->arm (clock_.now () + repeat_after_);
-}
-
-void
-Connection::repeat_offer () {
+bool
+Connection::negotiation_peer_there () const {
   const auto agent = agent_.lock ();
-  if (removed_ || !agent || !attempt_ || attempt_->started ()) return;
-  // One that went away is told when it comes.
-  if (agent->peer_present (peer_)) say_hello ("");
-  repeat_after_ = std::min (2 * repeat_after_, kLongestRepeat);
-  repeat_->arm (clock_.now () + repeat_after_);
+  return agent && agent->peer_present (peer_);
+}
+
+bool
+Connection::negotiation_start (const PeerSignal &hello) {
+  return start_generation (*hello.config, false);
 }
 
 void
 Connection::say_bye (P2pError code, const std::string &text, const std::string &in_reply_to) {
   const auto agent = agent_.lock ();
   if (!agent) return;
+  const Generation *building = negotiation_.current ();
   PeerSignal bye;
   bye.kind = PeerSignal::Kind::bye;
-  bye.attempt = attempt_ ? attempt_->id () : "none";
+  bye.attempt = building ? building->id () : "none";
   if (!in_reply_to.empty ())
     bye.in_reply_to = in_reply_to;
-  else if (attempt_ && attempt_->remote_config ())
-    bye.in_reply_to = attempt_->remote_config ()->attempt;
+  else if (building && building->started ())
+    bye.in_reply_to = building->remote_id ();
   else if (waiting_hello_)
     bye.in_reply_to = waiting_hello_->attempt;
+  if (established ()) bye.session = session_name_;
   bye.code = code;
   bye.text = text;
   (void)agent->send_signal (peer_, bye);
@@ -191,16 +205,21 @@ Connection::say_bye (P2pError code, const std::string &text, const std::string &
 
 void
 Connection::peer_present (bool present) {
-  if (removed_ || session_ || waiting_hello_) return;
+  if (removed_ || waiting_hello_) return;
+  if (established ()) {
+    if (present) line_->peer_present ();
+    return;
+  }
+  if (session_) return;
   if (!present) {
     if (waiting_for_config ())
       change ([&] (ConnectionSnapshot &s) { s.reason = "waiting for \"" + peer_ + "\" to come"; });
     return;
   }
-  if (attempt_ && attempt_->started ()) return;
-  if (!attempt_ && !new_attempt ()) return;
+  if (negotiation_.current () && !negotiation_.waits ()) return;
+  if (!negotiation_.current () && !negotiation_.begin ()) return;
   change ([&] (ConnectionSnapshot &s) { s.reason = "exchanging network configurations"; });
-  offer ();
+  negotiation_.offer ();
 }
 
 void
@@ -211,90 +230,70 @@ Connection::signaling_lost (const Error &reason) {
 
 bool
 Connection::signal_is_for_successor (const PeerSignal &signal) const {
-  return signal.kind == PeerSignal::Kind::hello && signal.in_reply_to.empty () && established () &&
-         signal.attempt != newest_remote_ && !attempt_is_older (signal.attempt, newest_remote_);
-}
-
-// The attempt that ours is paired with; empty while ours waits.
-std::string
-Connection::remote_attempt () const {
-  return attempt_ && attempt_->started () ? attempt_->remote_config ()->attempt : std::string ();
+  if (signal.kind != PeerSignal::Kind::hello || !signal.in_reply_to.empty () || !established () ||
+      !signal.session.empty ())
+    return false;
+  const std::string &newest = line_->newest_remote ();
+  return signal.attempt != newest && !attempt_is_older (signal.attempt, newest);
 }
 
 void
 Connection::receive_signal (const PeerSignal &signal) {
   if (removed_) return;
-  if (signal.kind == PeerSignal::Kind::hello) {
-    receive_hello (signal);
-    return;
-  }
+  bool taken = true;
   if (signal.kind == PeerSignal::Kind::bye) {
     receive_bye (signal);
-    return;
-  }
-  if (!attempt_ || remote_attempt () != signal.attempt) {
-    ++signals_rejected_;  // of an attempt that is over
-    return;
-  }
-  if (signal.kind == PeerSignal::Kind::candidate) {
-    if (attempt_->add_remote_candidate (signal.candidate)) ++signals_rejected_;
-    change ([&] (ConnectionSnapshot &s) {
-      if (s.remote_config && s.remote_config->candidates.size () < kMaxCandidates)
-        s.remote_config->candidates.push_back (signal.candidate);
-    });
-  } else if (signal.kind == PeerSignal::Kind::candidates_done) {
-    attempt_->remote_gathering_done ();
+  } else if (established ()) {
+    const bool of_session =
+        signal.kind != PeerSignal::Kind::hello || signal.session == session_name_;
+    taken = of_session && line_->receive_signal (signal, false);
+  } else if (signal.kind == PeerSignal::Kind::hello) {
+    receive_hello (signal);
   } else {
-    attempt_->path_message (signal.source, ByteView (std::string_view (signal.data)));
+    Generation *building = negotiation_.current ();
+    taken = building && building->started () && building->remote_id () == signal.attempt &&
+            building->receive (signal);
+    if (taken && signal.kind == PeerSignal::Kind::candidate)
+      change ([&] (ConnectionSnapshot &s) {
+        if (s.remote_config && s.remote_config->candidates.size () < kMaxCandidates)
+          s.remote_config->candidates.push_back (signal.candidate);
+      });
   }
+  if (!taken) ++signals_rejected_;
 }
 
-// A hello offers an attempt that waits, or answers our offer with an attempt that is paired with
-// it. Both sides may offer at the same time, begin anew, and hear of each other late: an offer is
-// always followed, unless it is older than what was followed before; an answer to anything but the
-// attempt that waits is too late.
 void
 Connection::receive_hello (const PeerSignal &hello) {
-  const bool is_offer = hello.in_reply_to.empty ();
   if (snapshot ().state == P2P_CONNECTION_STATE_INCOMING) {
-    if (is_offer && waiting_hello_ && !attempt_is_older (hello.attempt, waiting_hello_->attempt))
+    if (hello.in_reply_to.empty () && waiting_hello_ &&
+        !attempt_is_older (hello.attempt, waiting_hello_->attempt))
       waiting_hello_ = hello;
     return;
   }
-  const bool answers_ours = attempt_ && hello.in_reply_to == attempt_->id ();
-  if (hello.attempt == remote_attempt ()) {
-    // It has not seen ours, or ours came before it knew what to do with it.
-    if (!established () && !answers_ours) say_hello (hello.attempt);
-    return;
-  }
-  const bool waits = attempt_ && !attempt_->started ();
-  const bool used_up = hello.attempt == newest_remote_ && !(answers_ours && waits);
-  if (established () || (!is_offer && !answers_ours) || used_up ||
-      attempt_is_older (hello.attempt, newest_remote_)) {
-    ++signals_rejected_;
-    return;
-  }
-  if (answers_ours && !waits) {
-    // The peer's attempt is paired with one of ours that has found another meanwhile: neither can
-    // change its mind, so that both sides need new ones.
-    newest_remote_ = hello.attempt;
-    if (new_attempt ()) offer ();
-    return;
-  }
-  // A peer that begins anew is answered with a new generation: libnice cannot change its mind.
-  if (!waits && !new_attempt ()) return;
-  if (!start_attempt (*hello.config, false)) return;
-  if (attempt_ && !answers_ours) say_hello (hello.attempt);
+  if (!negotiation_.receive (hello)) ++signals_rejected_;
 }
 
 void
 Connection::receive_bye (const PeerSignal &bye) {
-  if (established ()) return;  // the transport tells, and cannot be forged
-  const std::string remote = remote_attempt ();
-  bool ours = attempt_ && bye.in_reply_to == attempt_->id ();
+  if (established ()) {
+    if (!ends_session (bye))
+      ++signals_rejected_;
+    else if (bye.code == P2P_ERROR_CLOSED)
+      remove ({}, "closed by the peer", true);
+    else
+      remove (Error{P2P_ERROR_CLOSED,
+                    "\"" + peer_ +
+                        "\" does not know this session any longer: it was restarted, or "
+                        "has given up waiting. Connect again."},
+              "the peer has forgotten the session", true);
+    return;
+  }
+  const Generation *building = negotiation_.current ();
+  const std::string remote = building ? building->remote_id () : std::string ();
+  bool ours = building && bye.in_reply_to == building->id ();
   if (!remote.empty () && bye.attempt == remote) ours = true;
   if (bye.in_reply_to.empty () && waiting_for_config ()) ours = true;
-  if (attempt_is_older (bye.attempt, newest_remote_)) ours = false;
+  if (attempt_is_older (bye.attempt, negotiation_.newest_remote ())) ours = false;
   const bool before_accept = waiting_hello_ && bye.attempt == waiting_hello_->attempt;
   if (!ours && !before_accept) {
     ++signals_rejected_;
@@ -302,7 +301,7 @@ Connection::receive_bye (const PeerSignal &bye) {
   }
   if (bye.code == P2P_ERROR_CLOSED && !incoming_) {
     // It went away before anything was up; it may come again.
-    drop_attempt ();
+    drop_all ();
     change ([&] (ConnectionSnapshot &s) {
       s.reason = "\"" + peer_ + "\" has gone; waiting for it to come again";
     });
@@ -317,10 +316,18 @@ Connection::receive_bye (const PeerSignal &bye) {
   remove (Error{bye.code, text + "."}, text, true);
 }
 
+// While the line carries, the transport tells of its end, and cannot be forged.
 bool
-Connection::start_attempt (const NetworkConfig &remote, bool out_of_band) {
+Connection::ends_session (const PeerSignal &bye) const {
   const auto agent = agent_.lock ();
-  if (!agent || !attempt_) return false;
+  const bool genuine = bye.sealed || (agent && !agent->credentials (peer_).secret);
+  return line_->broken () && bye.session == session_name_ && genuine;
+}
+
+bool
+Connection::start_generation (const NetworkConfig &remote, bool out_of_band) {
+  const auto agent = agent_.lock ();
+  if (!agent || !negotiation_.current ()) return false;
   const PeerCredentials credentials = agent->credentials (peer_);
   if (!credentials.fingerprint.empty () && credentials.fingerprint != remote.fingerprint) {
     const std::string text = "\"" + peer_ + "\" shows the certificate " + remote.fingerprint +
@@ -335,7 +342,7 @@ Connection::start_attempt (const NetworkConfig &remote, bool out_of_band) {
     return false;
   }
   out_of_band_ = out_of_band;
-  newest_remote_ = remote.attempt;
+  negotiation_.set_newest_remote (remote.attempt);
   change ([&] (ConnectionSnapshot &s) {
     s.state = P2P_CONNECTION_STATE_CONNECTING;
     s.reason = "checking paths";
@@ -343,76 +350,65 @@ Connection::start_attempt (const NetworkConfig &remote, bool out_of_band) {
     s.peer_fingerprint = remote.fingerprint;
     s.authentication = authentication (out_of_band);
   });
-  Attempt *attempt = attempt_.get ();
-  const Ref<GBytes> greeting = Session::greeting (session_config (remote.attempt));
-  if (const Status bad = attempt->start (remote, is_client (), greeting)) {
+  Generation *building = negotiation_.current ();
+  Attempt::Start how;
+  how.client = is_client ();
+  how.greeting = Session::greeting (session_config (*building, remote.attempt));
+  if (const Status bad = building->start (remote, how, out_of_band)) {
     ++signals_rejected_;
     fail ({bad->code,
            "The network configuration of \"" + peer_ + "\" is of no use. " + bad->message});
     return false;
   }
-  return attempt_.get () == attempt;
+  return negotiation_.current () == building;
 }
 
 void
-Connection::attempt_candidate (const std::string &sdp) {
-  publish_local_config ();
+Connection::generation_says (const PeerSignal &signal) {
   const auto agent = agent_.lock ();
-  if (!agent || out_of_band_) return;
-  PeerSignal signal;
-  signal.kind = PeerSignal::Kind::candidate;
-  signal.attempt = attempt_->id ();
-  signal.candidate = sdp;
-  (void)agent->send_signal (peer_, signal);
+  if (agent) (void)agent->send_signal (peer_, signal);
 }
 
 void
-Connection::attempt_gathered () {
-  publish_local_config ();
-  const auto agent = agent_.lock ();
-  if (!agent || out_of_band_) return;
-  PeerSignal signal;
-  signal.kind = PeerSignal::Kind::candidates_done;
-  signal.attempt = attempt_->id ();
-  (void)agent->send_signal (peer_, signal);
+Connection::generation_config_changed (Generation &generation) {
+  change ([&] (ConnectionSnapshot &s) { s.local_config = generation.attempt ().local_config (); });
 }
 
 void
-Connection::attempt_path_message (const std::string &source, ByteView message) {
-  const auto agent = agent_.lock ();
-  if (!agent) return;
-  PeerSignal signal;
-  signal.kind = PeerSignal::Kind::path;
-  signal.attempt = attempt_->id ();
-  signal.source = source;
-  signal.data = message.to_string ();
-  (void)agent->send_signal (peer_, signal);
-}
-
-void
-Connection::attempt_warning (const Error &warning) {
+Connection::generation_warning (const Error &warning) {
   if (const auto observer = observer_.lock ()) observer->connection_warning (warning);
 }
 
 void
-Connection::attempt_won (Transport &transport, Path &path) {
-  transport_ = &transport;
-  path_ = &path;
-  session_ = Session::create (session_config (attempt_->remote_config ()->attempt), *this);
-  session_->attach (transport);
+Connection::generation_connected (Generation &generation, Carrier carrier) {
+  const auto agent = agent_.lock ();
+  if (!agent) return;
+  const SessionConfig config = session_config (generation, generation.remote_id ());
+  session_name_ = name_of (config.id);
+  Line::Config below;
+  below.watch.settings = agent->liveness_settings ();
+  below.watch.secret = carrier.transport->shared_secret ();
+  below.watch.client = is_client ();
+  below.watch.epoch = config.epoch;
+  below.session = session_name_;
+  below.network = agent->network ();
+  Line::Host &host = *this;
+  line_ = std::make_unique<Line> (below, std::move (carrier), clock_, host);
+  session_ = Session::create (config, *this);
+  session_->attach (*line_->transport ());
 }
 
 SessionConfig
-Connection::session_config (const std::string &remote_attempt) const {
+Connection::session_config (const Generation &generation, const std::string &remote_attempt) const {
   SessionConfig config;
   config.max_message_bytes = max_message_bytes_;
-  config.id = is_client () ? make_session_id (attempt_->id (), remote_attempt)
-                           : make_session_id (remote_attempt, attempt_->id ());
+  config.id = is_client () ? make_session_id (generation.id (), remote_attempt)
+                           : make_session_id (remote_attempt, generation.id ());
   return config;
 }
 
 void
-Connection::attempt_lost (const Error &error) {
+Connection::generation_lost (Generation &, const Error &error) {
   retry_or_fail (error, error.code == P2P_ERROR_UNREACHABLE || error.code == P2P_ERROR_TIMED_OUT);
 }
 
@@ -422,50 +418,74 @@ Connection::retry_or_fail (const Error &error, bool worth_it) {
   if (!agent || removed_) return;
   if (worth_it && retries_left_ > 0 && !out_of_band_ && agent->peer_present (peer_)) {
     --retries_left_;
-    attempt_warning ({error.code, error.message + " Trying again."});
-    if (!new_attempt ()) return;
+    generation_warning ({error.code, error.message + " Trying again."});
+    if (!negotiation_.begin ()) return;
     change ([&] (ConnectionSnapshot &s) { s.reason = "trying again: " + error.message; });
-    offer ();
+    negotiation_.offer ();
     return;
   }
   fail (error);
 }
 
 void
-Connection::attempt_path_changed () {
-  if (path_) change ([&] (ConnectionSnapshot &s) { s.path = path_->info (); });
+Connection::generation_pair_changed (Generation &) {
+  line_path_changed ();
 }
 
 void
 Connection::session_established () {
+  if (established_at_ > 0) {
+    line_->session_attached ();
+    return;
+  }
   established_at_ = clock_.now ();
   waiting_hello_.reset ();
+  line_->live (negotiation_.take (), negotiation_.newest_remote ());
   use_channels ();
   change ([&] (ConnectionSnapshot &s) {
     s.state = P2P_CONNECTION_STATE_CONNECTED;
     s.reason = "connected";
-    s.path = path_->info ();
-    s.path_attempts = attempt_->report ();
+    s.path = line_->path ();
+    s.path_attempts = line_->report ();
   });
   if (const auto agent = agent_.lock ()) agent->connection_established (*this);
 }
 
 void
 Connection::session_detached (const Error &error, bool by_peer, std::uint64_t code) {
-  if (by_peer && code == 0)
+  if (by_peer && code == 0) {
     remove ({}, "closed by the peer", true);
-  else if (established_at_ == 0)
+  } else if (established_at_ == 0) {
     // Attempts that are not each other's may meet where a path does not tell them apart; their
     // sessions do.
     retry_or_fail (error, error.code != P2P_ERROR_NOT_AUTHORIZED);
-  else
+  } else if (outlives (error, by_peer)) {
+    lose_transport (error);
+  } else {
     remove (error, error.message, by_peer);
+  }
+}
+
+void
+Connection::lose_transport (const Error &error) {
+  if (!established () || removed_) return;
+  const TimeUs now = clock_.now ();
+  short_transports_ = now - transport_ended_at_ < kShortTransport ? short_transports_ + 1 : 0;
+  transport_ended_at_ = now;
+  if (short_transports_ >= kMaxShortTransports) {
+    fail (error);
+    return;
+  }
+  session_->detach ();
+  line_->transport_ended (error);
 }
 
 void
 Connection::fail (const Error &error) {
   if (removed_) return;
-  if (attempt_ || waiting_hello_) say_bye (error.code, error.message);
+  if (negotiation_.current () || waiting_hello_) say_bye (error.code, error.message);
+  if (established () && line_->transport ())
+    line_->transport ()->close (static_cast<std::uint64_t> (wire::Code::closed), error.message);
   remove (error, error.message, false);
 }
 
@@ -473,9 +493,9 @@ void
 Connection::shut_down (const std::string &reason) {
   if (removed_) return;
   confirm_taken ();
-  if (transport_)
-    transport_->close (0, reason);
-  else if (attempt_ || waiting_hello_)
+  if (line_ && line_->transport ()) line_->transport ()->close (0, reason);
+  // Over a broken line that does not arrive.
+  if (established () ? line_->broken () : !session_ && (negotiation_.current () || waiting_hello_))
     say_bye (waiting_hello_ ? P2P_ERROR_REFUSED : P2P_ERROR_CLOSED, reason);
   remove ({}, reason, false);
 }
@@ -487,15 +507,23 @@ Connection::remove (const Status &error, const std::string &reason, bool by_peer
   removed_ = true;
   waiting_hello_.reset ();
   if (session_) session_->detach ();
+  {
+    // First: who finds a channel closed can ask why.
+    const MutexLock lock (mutex_);
+    snapshot_.error = error;
+  }
   const Error closed = error ? *error : Error{P2P_ERROR_CLOSED, "The connection is closed."};
   for (const Entry &entry : std::exchange (entries_, {})) entry.pump->closed (closed);
-  const std::vector<std::string> report =
-      attempt_ ? attempt_->report () : std::vector<std::string> ();
-  drop_attempt ();
+  std::vector<std::string> report;
+  if (established ())
+    report = line_->report ();
+  else if (const Generation *building = negotiation_.current ())
+    report = building->attempt ().report ();
+  drop_all ();
   change ([&] (ConnectionSnapshot &s) {
     s.state = P2P_CONNECTION_STATE_REMOVED;
+    s.break_reason = P2P_BREAK_REASON_NONE;
     s.reason = reason;
-    s.error = error;
     s.removed_by_peer = by_peer;
     if (!report.empty ()) s.path_attempts = report;
   });

@@ -1,5 +1,7 @@
-// The connection as it lives on the core thread: attempts until one carries, then the session.
+// The connection as it lives on the core thread: generations until one carries, then the session,
+// with a line below it that breaks, moves and comes back.
 #pragma once
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -7,16 +9,19 @@
 
 #include "base/mutex.hpp"
 #include "core/agent_link.hpp"
-#include "core/attempt.hpp"
 #include "core/channel_pump.hpp"
 #include "core/connection_core.hpp"
+#include "core/line.hpp"
+#include "core/negotiation.hpp"
 #include "session/session.hpp"
 
 namespace p2p {
 
 class Connection final : public ConnectionCore,
                          public std::enable_shared_from_this<Connection>,
-                         private Attempt::Observer,
+                         private Generation::Host,
+                         private Negotiation::Host,
+                         private Line::Host,
                          private Session::Observer {
  public:
   Connection (std::string peer, std::weak_ptr<AgentLink> agent, std::uint64_t max_message_bytes,
@@ -46,21 +51,50 @@ class Connection final : public ConnectionCore,
   bool signal_is_for_successor (const PeerSignal &signal) const;
   void receive_signal (const PeerSignal &signal);
   void signal_rejected () { ++signals_rejected_; }
+  void network_changed (const NetworkSnapshot &now, const NetworkChange &change);
+  void network_lost (const NetworkSnapshot &now);
+  void look_at_once ();  // the line may have died while nobody looked
+  void settings_changed ();
+  // The transport has ended, and the session is to go on over another one.
+  void lose_transport (const Error &error);
   void fail (const Error &error);
   // Orderly: tells the peer, ends everything.
   void shut_down (const std::string &reason);
-  bool removed () const { return removed_; }
-  bool established () const { return session_ && session_->established (); }
+  bool removed () const { return removed_; }  // any thread
+  // From the first hellos on, through every break.
+  bool established () const { return session_ && established_at_ > 0; }
+  // Of the session, on the wire; empty before there is one.
+  const std::string &session_name () const { return session_name_; }
 
  private:
-  // Attempt::Observer
-  void attempt_candidate (const std::string &sdp) override;
-  void attempt_gathered () override;
-  void attempt_path_message (const std::string &source, ByteView message) override;
-  void attempt_warning (const Error &warning) override;
-  void attempt_won (Transport &transport, Path &path) override;
-  void attempt_lost (const Error &error) override;
-  void attempt_path_changed () override;
+  // Generation::Host, before the session is up
+  void generation_says (const PeerSignal &signal) override;
+  void generation_config_changed (Generation &generation) override;
+  void generation_connected (Generation &generation, Carrier carrier) override;
+  void generation_path (Generation &, Path &) override {}
+  void generation_lost (Generation &generation, const Error &error) override;
+  void generation_pair_changed (Generation &generation) override;
+  void generation_warning (const Error &warning) override;
+  // Negotiation::Host, before the session is up
+  std::unique_ptr<Generation> negotiation_generation () override;
+  void negotiation_hello (PeerSignal hello) override;
+  bool negotiation_peer_there () const override;
+  bool negotiation_start (const PeerSignal &hello) override;
+  // Line::Host
+  Result<std::unique_ptr<Attempt>> line_attempt (Attempt::Observer *observer,
+                                                 const NetworkConfig *twin) override;
+  bool line_peer_present () const override;
+  void line_signal (const PeerSignal &signal) override;
+  bool line_signal_in_band (const PeerSignal &signal) override;
+  Status line_check (const NetworkConfig &remote) const override;
+  void line_config_changed (const NetworkConfig &local) override;
+  void line_remote_config (const NetworkConfig &remote) override;
+  void line_path_changed () override;
+  void line_warning (const Error &warning) override;
+  void line_broken (BreakReason reason, const std::string &detail) override;
+  void line_transport (Transport &transport) override;
+  void line_restored (const Line::Restored &restored) override;
+  void line_over (const Error &error) override;
   // Session::Observer
   void session_established () override;
   void session_channel_opened (Channel &channel) override;
@@ -68,22 +102,21 @@ class Connection final : public ConnectionCore,
   void session_end_of_stream (Channel &channel) override;
   void session_released (Channel &channel) override;
   void session_channel_closed (Channel &channel, const Status &reason) override;
+  void session_signal (const std::string &text) override;
   void session_detached (const Error &error, bool by_peer, std::uint64_t code) override;
 
   bool is_client () const;
   bool waiting_for_config () const;
-  bool new_attempt ();
-  void drop_attempt ();
-  std::string remote_attempt () const;
-  void say_hello (const std::string &in_reply_to);
-  void offer ();
-  void repeat_offer ();
+  void drop_session ();
+  void drop_all ();
   void say_bye (P2pError code, const std::string &text, const std::string &in_reply_to = {});
   void receive_hello (const PeerSignal &hello);
-  void retry_or_fail (const Error &error, bool worth_it);
   void receive_bye (const PeerSignal &bye);
-  bool start_attempt (const NetworkConfig &remote, bool out_of_band);
-  SessionConfig session_config (const std::string &remote_attempt) const;
+  bool ends_session (const PeerSignal &bye) const;
+  void retry_or_fail (const Error &error, bool worth_it);
+  bool start_generation (const NetworkConfig &remote, bool out_of_band);
+  SessionConfig session_config (const Generation &generation,
+                                const std::string &remote_attempt) const;
   void use_channels ();
   void confirm_taken ();
   void use_channel (const std::shared_ptr<ChannelPump> &pump);
@@ -92,7 +125,6 @@ class Connection final : public ConnectionCore,
   void forget_pump (std::shared_ptr<ChannelPump> pump, const Status &reason);
   void remove (const Status &error, const std::string &reason, bool by_peer);
   void change (const std::function<void (ConnectionSnapshot &)> &edit);
-  void publish_local_config ();
   P2pAuthentication authentication (bool out_of_band) const;
 
   const std::string peer_;
@@ -106,10 +138,10 @@ class Connection final : public ConnectionCore,
 
   // All below belongs to the core thread.
   std::weak_ptr<ConnectionCore::Observer> observer_;
-  std::unique_ptr<Attempt> attempt_;
+  Negotiation negotiation_;  // until the session is up; then the line has its own
   std::unique_ptr<Session> session_;
-  Transport *transport_ = nullptr;  // the attempt's that won
-  Path *path_ = nullptr;
+  std::string session_name_;
+  std::unique_ptr<Line> line_;  // below the session
   struct Entry {
     std::shared_ptr<ChannelPump> pump;
     Channel *channel = nullptr;
@@ -117,13 +149,13 @@ class Connection final : public ConnectionCore,
   };
   std::vector<Entry> entries_;
   std::optional<PeerSignal> waiting_hello_;  // of an incoming one that is not accepted yet
-  std::string newest_remote_;                // of the peer's attempts that were followed
-  std::unique_ptr<Scheduler::Timer> repeat_;
-  TimeUs repeat_after_ = 0;
   unsigned retries_left_ = 2;
-  bool incoming_ = false, removed_ = false, out_of_band_ = false;
+  bool incoming_ = false, out_of_band_ = false;
+  std::atomic<bool> removed_{false};
   std::uint64_t signals_rejected_ = 0;
   TimeUs asked_at_ = 0, established_at_ = 0;
+  TimeUs transport_ended_at_ = 0;  // last, and how often soon after it had begun
+  unsigned short_transports_ = 0;
 };
 
 }  // namespace p2p

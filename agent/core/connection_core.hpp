@@ -11,6 +11,7 @@
 #include "core/network_config.hpp"
 #include "p2p/p2p-types.h"
 #include "path/path.hpp"
+#include "session/ping_log.hpp"
 #include "transport/transport.hpp"
 
 namespace p2p {
@@ -19,7 +20,18 @@ namespace p2p {
 struct ConnectionSnapshot {
   P2pConnectionState state = P2P_CONNECTION_STATE_CONNECTING;
   std::string reason;  // of the state, for people: "waiting for bob to come", "closed by the peer"
-  Status error;        // why it was removed; empty after an orderly close
+  P2pBreakReason break_reason = P2P_BREAK_REASON_NONE;  // while it is broken
+  // Of the last break that has ended; `breaks` counts those that have begun.
+  struct Restored {
+    TimeUs outage_us = 0;
+    // Messages that the session had to send again, over a new transport. 0: the transport lived,
+    // and sent again what it had under way.
+    std::uint64_t replayed_messages = 0, replayed_bytes = 0;
+    bool new_transport = false;
+  };
+  Restored restored;
+  std::uint64_t breaks = 0;
+  Status error;  // why it was removed; empty after an orderly close
   bool removed_by_peer = false;
   P2pAuthentication authentication = P2P_AUTHENTICATION_SIGNALING;
   std::string peer_fingerprint;
@@ -33,7 +45,8 @@ struct ConnectionStats {
   TransportStats transport;
   TimeUs connected_for_us = 0, connect_took_us = 0;
   std::uint64_t signals_rejected = 0;  // malformed, unauthentic or untimely signaling messages
-  std::uint64_t path_datagrams_dropped = 0;  // by the path in use, on this side
+  std::uint64_t path_datagrams_dropped = 0;  // by the ways below it, on this side
+  PingStats pings;
 };
 
 class ConnectionCore {

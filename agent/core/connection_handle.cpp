@@ -29,18 +29,21 @@ Connection::stats () const {
   ConnectionStats stats;
   core_loop ().run_sync ([&] {
     const TimeUs now = clock_.now ();
-    if (transport_) stats.transport = transport_->stats ();
+    if (line_) {
+      if (const Transport *transport = line_->transport ()) stats.transport = transport->stats ();
+      stats.pings = line_->pings ();
+    }
     stats.signals_rejected = signals_rejected_;
     if (established_at_ > 0) {
       stats.connected_for_us = now - established_at_;
       stats.connect_took_us = established_at_ - asked_at_;
     }
-    if (path_) {
+    if (line_ && established ()) {
       // The selected pair may change without a word.
       const MutexLock lock (mutex_);
       stats.snapshot = snapshot_;
-      stats.snapshot.path = path_->info ();
-      stats.path_datagrams_dropped = path_->dropped_datagrams ();
+      stats.snapshot.path = line_->path ();
+      stats.path_datagrams_dropped = line_->dropped_datagrams ();
     } else {
       stats.snapshot = snapshot ();
     }
@@ -80,15 +83,13 @@ Connection::update_remote_config (const NetworkConfig &config) {
     return Error{P2P_ERROR_CLOSED, "The connection to \"" + peer_ + "\" is closed."};
   core_loop ().post ([self = shared_from_this (), config] {
     if (self->removed_ || self->session_) return;
-    const auto &known = self->attempt_ ? self->attempt_->remote_config () : std::nullopt;
-    if (known && known->attempt == config.attempt) {
-      for (const std::string &candidate : config.candidates)
-        if (self->attempt_->add_remote_candidate (candidate)) ++self->signals_rejected_;
-      if (config.complete) self->attempt_->remote_gathering_done ();
+    Generation *building = self->negotiation_.current ();
+    if (building && building->remote_id () == config.attempt) {
+      self->signals_rejected_ += building->add_candidates (config);
       return;
     }
-    if ((!self->attempt_ || self->attempt_->started ()) && !self->new_attempt ()) return;
-    self->start_attempt (config, true);
+    if (!self->negotiation_.waits () && !self->negotiation_.begin ()) return;
+    self->start_generation (config, true);
   });
   return {};
 }

@@ -22,14 +22,17 @@ constexpr unsigned kMaxServerHandshakes = 8;
 // Watches one transport until it is ready or has failed.
 class PathRace::Handshake final : public Transport::Observer {
  public:
-  Handshake (PathRace &race, Way &way, const QuicConfig &config)
-      : race_ (race), way_ (way), transport_ (make_quic_transport (config, *way.path)) {
-    transport_->set_observer (this);
+  Handshake (PathRace &race, Way &way, const QuicConfig &config) : race_ (race), way_ (way) {
+    carrier_.ways = std::make_unique<PathGroup> (way.path->scheduler ());
+    carrier_.ways->add (*way.path);
+    carrier_.transport = make_quic_transport (config, *carrier_.ways);
+    carrier_.transport->set_observer (this);
   }
-  Transport &transport () { return *transport_; }
+  Transport &transport () { return *carrier_.transport; }
+  Carrier take () { return std::move (carrier_); }
 
   void transport_ready () override {
-    transport_->set_observer (nullptr);
+    carrier_.transport->set_observer (nullptr);
     race_.handshake_ready (way_);
   }
   void transport_closed (const Error &error, bool by_peer, std::uint64_t) override {
@@ -50,7 +53,7 @@ class PathRace::Handshake final : public Transport::Observer {
  private:
   PathRace &race_;
   Way &way_;
-  std::unique_ptr<Transport> transport_;
+  Carrier carrier_;
 };
 
 PathRace::PathRace (const QuicConfig &config, Scheduler &clock, Observer &observer)
@@ -81,13 +84,6 @@ PathRace::way_opened (std::size_t index, Path &path) {
 }
 
 void
-PathRace::way_opened (std::size_t index, std::unique_ptr<Path> path) {
-  Path &opened = *path;
-  ways_[index]->owned = std::move (path);
-  way_opened (index, opened);
-}
-
-void
 PathRace::way_failed (std::size_t index, const Error &error) {
   Way &way = *ways_[index];
   if (way.failed || over_) return;
@@ -97,7 +93,9 @@ PathRace::way_failed (std::size_t index, const Error &error) {
 }
 
 void
-PathRace::start (const std::string &peer_fingerprint, bool client, const Ref<GBytes> &greeting) {
+PathRace::start (const std::string &peer_fingerprint, bool client, bool handshakes,
+                 const Ref<GBytes> &greeting) {
+  handshakes_ = handshakes;
   config_.client = client;
   config_.greeting = greeting;
   config_.peer_fingerprint = peer_fingerprint;
@@ -129,10 +127,10 @@ PathRace::end_handshake (Way &way) {
 void
 PathRace::choose () {
   if (!started_ || over_) return;
-  if (!config_.client) {
+  if (!config_.client && handshakes_) {
     for (const auto &way : ways_)
       if (way->path && !way->failed && !way->handshake) begin_handshake (*way);
-  } else {
+  } else if (handshakes_) {
     bool preferred_may_come = false;
     for (const auto &way : ways_) {
       if (way->failed) continue;
@@ -163,7 +161,7 @@ PathRace::handshake_ready (Way &way) {
   if (over_) return;
   over_ = true;
   patience_->disarm ();
-  observer_.race_won (way.handshake->transport (), *way.path);
+  observer_.race_won (way.handshake->take ());
 }
 
 void

@@ -8,19 +8,26 @@
 #include <string>
 #include <vector>
 
-#include "path/path.hpp"
+#include "path/path_group.hpp"
 #include "transport/quic_transport.hpp"
 #include "transport/transport.hpp"
 
 namespace p2p {
+
+// A transport with the ways below it, of which there is one at first.
+struct Carrier {
+  std::unique_ptr<PathGroup> ways;
+  std::unique_ptr<Transport> transport;  // uses the ways: destroyed before them
+};
 
 class PathRace {
  public:
   class Observer {
    public:
     virtual ~Observer () = default;
-    // The transport is ready and has no observer yet. Both live in the race until it is destroyed.
-    virtual void race_won (Transport &transport, Path &path) = 0;
+    // The transport is ready and has no observer yet. It may be calling: destroyed by retire()
+    // only, and before the race, whose path it uses.
+    virtual void race_won (Carrier carrier) = 0;
     // No way is left, or the peer is not who it should be. Comes at most once, then nothing more.
     virtual void race_lost (const Error &error) = 0;
   };
@@ -33,11 +40,11 @@ class PathRace {
   // In order of preference; all of them before the first report. Answers the way's number.
   std::size_t add_way (const std::string &name);
   void way_opened (std::size_t way, Path &path);  // owned by somebody else
-  void way_opened (std::size_t way, std::unique_ptr<Path> path);
   void way_failed (std::size_t way, const Error &error);
-  // The peer's certificate and our role are known: handshakes may begin. A server sends `greeting`
-  // with each.
-  void start (const std::string &peer_fingerprint, bool client, const Ref<GBytes> &greeting = {});
+  // The peer's certificate and our role are known: handshakes may begin; a server sends `greeting`
+  // with each. Without handshakes nothing is ever won.
+  void start (const std::string &peer_fingerprint, bool client, bool handshakes,
+              const Ref<GBytes> &greeting);
   // One sentence for each way.
   std::vector<std::string> report () const;
 
@@ -45,7 +52,6 @@ class PathRace {
   class Handshake;
   struct Way {
     std::string name;
-    std::unique_ptr<Path> owned;
     Path *path = nullptr;
     TimeUs opened_at = 0;
     std::unique_ptr<Handshake> handshake;
@@ -66,7 +72,7 @@ class PathRace {
   std::vector<std::unique_ptr<Way>> ways_;
   std::vector<std::unique_ptr<Handshake>> ended_;  // until no callback can be running
   std::unique_ptr<Scheduler::Timer> patience_;
-  bool started_ = false, over_ = false;
+  bool started_ = false, handshakes_ = true, over_ = false;
 };
 
 }  // namespace p2p

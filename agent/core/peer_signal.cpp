@@ -36,6 +36,7 @@ constexpr CodeName kCodes[] = {
     {P2P_ERROR_REFUSED, "refused"},
     {P2P_ERROR_NOT_AUTHORIZED, "not-authorized"},
     {P2P_ERROR_UNREACHABLE, "unreachable"},
+    {P2P_ERROR_NOT_FOUND, "unknown-session"},
     {P2P_ERROR_FAILED, "failed"},
 };
 
@@ -65,9 +66,11 @@ to_json (const PeerSignal &signal) {
   JsonWriter writer;
   writer.text ("type", kind_name (signal.kind)).text ("attempt", signal.attempt);
   if (!signal.in_reply_to.empty ()) writer.text ("in-reply-to", signal.in_reply_to);
+  if (!signal.session.empty ()) writer.text ("session", signal.session);
   switch (signal.kind) {
     case PeerSignal::Kind::hello:
       if (signal.config) writer.object ("config", network_config_to_json (*signal.config));
+      if (signal.new_transport) writer.flag ("new-transport", true);
       break;
     case PeerSignal::Kind::candidate:
       writer.text ("candidate", signal.candidate);
@@ -106,6 +109,7 @@ from_json (const std::string &json) {
   if (!attempt) return attempt.error ();
   signal.attempt = std::move (*attempt);
   signal.in_reply_to = reader->text_or ("in-reply-to", "");
+  signal.session = reader->text_or ("session", "");
 
   switch (signal.kind) {
     case PeerSignal::Kind::hello: {
@@ -116,6 +120,7 @@ from_json (const std::string &json) {
       if (config->attempt != signal.attempt)
         return reader->malformed ("config", "is of another attempt");
       signal.config = std::move (*config);
+      signal.new_transport = reader->flag_or ("new-transport", false);
       break;
     }
     case PeerSignal::Kind::candidate: {
@@ -174,7 +179,9 @@ decode_peer_signal (const std::string &text, const SecretKey *secret, const std:
     if (!sealed) return sealed.error ();
     auto json = secret->open (from, to, *sealed);
     if (!json) return json.error ();
-    return from_json (*json);
+    auto opened = from_json (*json);
+    if (opened) opened->sealed = true;
+    return opened;
   }
   auto plain = envelope->object_text ("plain");
   if (!plain) return plain.error ();

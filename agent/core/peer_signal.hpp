@@ -21,10 +21,15 @@ struct PeerSignal {
   std::string attempt;      // the sender's
   std::string in_reply_to;  // the receiver's attempt as the sender knows it; may be empty
   std::optional<NetworkConfig> config;  // hello
-  std::string candidate;                // candidate
-  std::string source, data;             // path: the source's name, and bytes
-  P2pError code = P2P_ERROR_CLOSED;     // bye
-  std::string text;                     // bye: for people
+  // hello: of the living session that is to get another way, 32 hexadecimal digits; empty for a new
+  // one. bye: of the session that is over.
+  std::string session;
+  bool new_transport = false;        // hello: the sender's transport has ended
+  std::string candidate;             // candidate
+  std::string source, data;          // path: the source's name, and bytes
+  P2pError code = P2P_ERROR_CLOSED;  // bye
+  std::string text;                  // bye: for people
+  bool sealed = false;               // as it was received
 };
 
 // `secret` null: in clear. `from` and `to` are ids.

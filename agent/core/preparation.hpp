@@ -44,7 +44,8 @@ class Preparation final : public Attempt::Observer {
   }
   void attempt_path_message (const std::string &, ByteView) override {}
   void attempt_warning (const Error &) override {}
-  void attempt_won (Transport &, Path &) override {}
+  void attempt_won (Carrier) override {}
+  void attempt_path (Path &) override {}
   void attempt_lost (const Error &) override {}
   void attempt_path_changed () override {}
 

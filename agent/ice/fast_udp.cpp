@@ -99,6 +99,18 @@ segment_bytes_of (msghdr &message) {
   return 0;
 }
 
+// libnice sends each candidate's datagrams by the interface of its address; without that, a host of
+// two ways out sends them all by the one that its routes prefer.
+void
+copy_interface (int from, int to, bool ipv6) {
+  const int level = ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
+  const int option = ipv6 ? IPV6_UNICAST_IF : IP_UNICAST_IF;
+  int index = 0;
+  socklen_t bytes = sizeof index;
+  if (getsockopt (from, level, option, &index, &bytes) == 0 && index != 0)
+    set_option (to, level, option, index);
+}
+
 }  // namespace
 
 FastUdpWish
@@ -172,6 +184,7 @@ FastUdp::open_own_socket (const FastUdpAbilities &wanted) {
   if (setsockopt (fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &filter, sizeof filter) < 0)
     return give_up ("the kernel does not steer");
 
+  copy_interface (nice_fd, fd, remote_.ss_family == AF_INET6);
   set_option (fd, SOL_SOCKET, SO_SNDBUF, kSocketBufferBytes);
   set_option (fd, SOL_SOCKET, SO_RCVBUF, kSocketBufferBytes);
   // The kernel glues a STUN message to a train before it, unless they differ in their DF bit: data

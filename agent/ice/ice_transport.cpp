@@ -85,7 +85,11 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   void nice_gathering_done () override;
   void nice_state (NiceComponentState state) override;
   void nice_selected (const NicePair &pair) override;
-  void nice_learned (const NiceAddress &remote) override { follower_.learned (remote); }
+  // While the first checks run, a new address is one of the peer's other candidates behind its NAT,
+  // and not a move.
+  void nice_learned (const NiceAddress &remote) override {
+    if (state_ == IceState::ready) follower_.learned (remote);
+  }
   void nice_received (ByteView datagram) override { path_.received (datagram); }
 
   // The observer is never called from inside of a call to this object.

@@ -92,7 +92,19 @@ NetworkMonitor::check_suspend () {
 void
 NetworkMonitor::on_spoke () {
   wait_for_quiet ();
+  const auto keep = shared_from_this ();
+  tell_lost ();
   check_suspend ();  // may be the end of this
+}
+
+void
+NetworkMonitor::tell_lost () {
+  auto now = source_->read ();
+  if (!now) return;
+  const NetworkChange change = difference (snapshot_, *now);
+  if (change.removed.empty () || change.removed == told_lost_) return;
+  told_lost_ = change.removed;
+  tell ([&now] (Observer &one) { one.network_lost (*now); });
 }
 
 void
@@ -105,6 +117,7 @@ NetworkMonitor::wait_for_quiet () {
 void
 NetworkMonitor::on_quiet () {
   since_ = kNever;
+  const bool lost_told = !std::exchange (told_lost_, {}).empty ();
   auto now = source_->read ();
   if (!now) {
     // Mostly no descriptor is free; it is asked until it answers.
@@ -113,7 +126,10 @@ NetworkMonitor::on_quiet () {
     return;
   }
   const NetworkChange change = difference (snapshot_, *now);
-  if (!change.any ()) return;
+  if (!change.any ()) {
+    if (lost_told) tell ([now = snapshot_] (Observer &one) { one.network_lost (now); });
+    return;
+  }
   snapshot_ = std::move (*now);
   g_info ("the network has changed: %zu addresses have come and %zu gone, default routes are %s",
           change.added.size (), change.removed.size (),

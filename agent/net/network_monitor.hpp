@@ -18,6 +18,9 @@ class NetworkMonitor final : public std::enable_shared_from_this<NetworkMonitor>
    public:
     virtual ~Observer () = default;
     virtual void network_changed (const NetworkSnapshot &now, const NetworkChange &change) = 0;
+    // At once, before it is quiet: addresses have gone. Whoever has another way need not wait.
+    // Comes once more, with them, if they are back by the time that it is quiet.
+    virtual void network_lost (const NetworkSnapshot & /*now*/) {}
     // The machine is back from suspend. The network is read anew; network_changed() follows if it
     // is another one. A virtual machine that was stopped from outside does not know of it.
     virtual void network_woke () = 0;
@@ -46,6 +49,7 @@ class NetworkMonitor final : public std::enable_shared_from_this<NetworkMonitor>
  private:
   void on_spoke ();
   void wait_for_quiet ();
+  void tell_lost ();
   void on_quiet ();
   void tell (const std::function<void (Observer &)> &call);
 
@@ -54,6 +58,7 @@ class NetworkMonitor final : public std::enable_shared_from_this<NetworkMonitor>
   const std::function<TimeUs ()> slept_;
   TimeUs slept_before_;
   NetworkSnapshot snapshot_;
+  std::vector<NetworkAddress> told_lost_;  // since it was quiet last
   std::vector<Observer *> observers_;
   TimeUs since_ = kNever;  // the beginning of what is not told yet
   const std::unique_ptr<Scheduler::Timer> quiet_;

@@ -6,6 +6,7 @@ G_BEGIN_DECLS
 P2P_API const char *p2p_connection_get_peer (P2pConnection *self);
 P2P_API P2pConnectionState p2p_connection_get_state (P2pConnection *self);
 P2P_API char *p2p_connection_dup_state_reason (P2pConnection *self);
+P2P_API P2pBreakReason p2p_connection_get_break_reason (P2pConnection *self);
 P2P_API GError *p2p_connection_dup_error (P2pConnection *self);
 P2P_API P2pAuthentication p2p_connection_get_authentication (P2pConnection *self);
 P2P_API char *p2p_connection_dup_peer_fingerprint (P2pConnection *self);

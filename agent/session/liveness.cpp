@@ -24,6 +24,8 @@ constexpr TimeUs kLateBackOff = 5 * kSecond;
 constexpr TimeUs kEarly = 60 * kSecond;
 // A part of the patience by which a deadline may be late before that is called a stall.
 constexpr TimeUs kStallPart = 4;
+// A part of the timeout, for threads that wake late: 50 ms of 2 s.
+constexpr TimeUs kHeadroomPart = 40;
 constexpr TimeUs kBrokenStall = 500 * kMillisecond;
 
 TimeUs
@@ -338,8 +340,10 @@ Liveness::answer_due () const {
 TimeUs
 Liveness::patience () const {
   const TimeUs asked = settings_.ping_timeout > 0 ? settings_.ping_timeout : 2 * interval ();
-  // What came last had left half a round trip before; the silence is as old as that.
-  const TimeUs silence = std::max (asked, 3 * srtt_ + margin ()) - srtt_ / 2;
+  // What came last had left half a round trip before, and what is decided here is told a little
+  // later: all of that is within the time that was asked for.
+  const TimeUs silence =
+      std::max (asked - asked / kHeadroomPart, 3 * srtt_ + margin ()) - srtt_ / 2;
   const TimeUs latest_ping = interval () + static_cast<TimeUs> (kPreferences) * grid ();
   return std::max (silence, latest_ping + srtt_ + srtt_ / 4 + margin ());
 }

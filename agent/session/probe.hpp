@@ -20,16 +20,11 @@ constexpr std::size_t kProbeSecretBytes = 32;
 using ProbeBytes = std::array<std::uint8_t, kProbeBytes>;
 using ProbeSecret = std::array<std::uint8_t, kProbeSecretBytes>;
 
-// QUIC's fixed bit is never cleared here, STUN and ChannelData begin with 0 and 01 (RFC 9443).
-inline bool
-is_probe (ByteView bytes) {
-  return !bytes.empty () && (bytes[0] & 0xC0) == 0x80;
-}
-
 struct Probe {
   enum class Kind { ping, pong };
   Kind kind = Kind::ping;
   bool unheard = false;           // of a ping: its sender hears nothing of us
+  bool wanted = false;            // of a ping: we shall send on the way on which it came
   std::uint64_t number = 0;       // its sender's
   std::uint64_t ping_number = 0;  // of a pong: what it answers
 };
@@ -50,7 +45,8 @@ class ProbeCodec {
     std::uint64_t number = 0;
     ProbeBytes bytes{};
   };
-  Ping ping (bool unheard);
+  Ping ping (bool unheard, bool wanted = false);
+  std::uint64_t next_number () const { return next_number_; }
   ProbeBytes pong (std::uint64_t ping_number);
 
   // Takes each probe of the peer once; whatever else comes is counted and nothing.

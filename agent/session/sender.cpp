@@ -55,6 +55,15 @@ Sender::attach (const wire::HelloIncoming *known) {
 }
 
 void
+Sender::count_replay (Session::Replay &replay) const {
+  for (const Item &item : waiting ()) {
+    if (!item.written || item.received || item.confirmed) continue;
+    ++replay.messages;
+    replay.bytes += bytes_of (item.message);
+  }
+}
+
+void
 Sender::detach () {
   stream_.reset ();
   end_written_ = false;

@@ -68,6 +68,8 @@ class Sender {
 
   // A new transport: `known` is what the peer's HELLO says about this direction, or null.
   Status attach (const wire::HelloIncoming *known);
+  // Adds what attach() has found must be sent again.
+  void count_replay (Session::Replay &replay) const;
   virtual void detach ();
   // Announces the direction and writes as much as is allowed.
   void pump ();

@@ -10,6 +10,7 @@ namespace {
 
 // A peer that does not read must not make the replies to it pile up.
 constexpr std::size_t kMaxUnsentReplyBytes = 4096;
+constexpr std::size_t kMaxUnsentSignalBytes = 256 * 1024;
 
 Error
 closed_by_peer (const std::string &name) {
@@ -129,6 +130,17 @@ SessionImpl::channels () const {
   for (const auto &channel : channels_)
     if (!channel->closing_) list.push_back (channel.get ());
   return list;
+}
+
+bool
+SessionImpl::send_signal (const std::string &text) {
+  Entry entry (*this);
+  if (!established_ || text.size () > kMaxSessionSignalBytes ||
+      transport_->unsent_bytes (*own_control_stream_) > kMaxUnsentSignalBytes)
+    return false;
+  transport_->write (*own_control_stream_, wire::encode_signal (ByteView (text)).to_bytes (),
+                     false);
+  return true;
 }
 
 void
@@ -311,7 +323,7 @@ SessionImpl::end_transport () {
   transport_->set_observer (nullptr);
   transport_ = nullptr;
   established_ = false;
-  hello_sent_ = false;
+  own_control_stream_.reset ();
   peer_control_stream_.reset ();
   for (const auto &[id, stream] : streams_) stream->dead = true;
   streams_.clear ();
@@ -366,7 +378,7 @@ SessionImpl::transport_closed (const Error &error, bool by_peer, std::uint64_t c
 
 void
 SessionImpl::start_hello () {
-  if (!transport_ || hello_sent_) return;
+  if (!transport_ || own_control_stream_) return;
   std::optional<StreamId> id = transport_->greeting_stream ();
   if (!id && transport_->is_client ()) {
     Result<StreamId> opened = transport_->open_stream ({});
@@ -376,7 +388,7 @@ SessionImpl::start_hello () {
     send_hello (*id);
   }
   if (!id) return;  // a server that answers
-  hello_sent_ = true;
+  own_control_stream_ = *id;
   auto stream = std::make_shared<Stream> ();
   stream->id = *id;
   stream->kind = Stream::Kind::control;
@@ -439,7 +451,10 @@ SessionImpl::hello_arrived (const wire::Hello &hello) {
   peer_epoch_ = hello.epoch;
   peer_max_message_bytes_ = hello.max_message_bytes;
   resume_receivers (hello);
-  if (!std::exchange (hello_sent_, true)) send_hello (*peer_control_stream_);
+  if (!own_control_stream_) {
+    own_control_stream_ = peer_control_stream_;
+    send_hello (*own_control_stream_);
+  }
   if (Status bad = resume_senders (hello)) {
     fail (wire::Code::protocol, *bad);
     return;
@@ -467,6 +482,7 @@ SessionImpl::peer_restarted () {
 
 Status
 SessionImpl::resume_senders (const wire::Hello &hello) {
+  replay_ = {};
   std::unordered_map<std::uint64_t, const wire::HelloIncoming *> known;
   // What the peer remembers of an earlier epoch of ours means nothing now.
   if (hello.peer_epoch == config_.epoch)
@@ -489,6 +505,7 @@ SessionImpl::resume_senders (const wire::Hello &hello) {
       close_channel (*channel, closed_by_peer (channel->name_));
     } else if (!sender.ended ()) {
       if (Status bad = sender.attach (in)) return bad;
+      sender.count_replay (replay_);
       if (sender.longest_waiting_bytes () > peer_max_message_bytes_)
         close_channel (*channel, Error{P2P_ERROR_MESSAGE_TOO_LARGE,
                                        "A message that waits in channel \"" + channel->name_ +

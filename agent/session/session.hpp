@@ -90,6 +90,7 @@ class Channel {
 };
 
 using SessionId = std::array<std::uint8_t, 16>;
+constexpr std::size_t kMaxSessionSignalBytes = 64 * 1024;
 
 struct SessionConfig {
   SessionId id{};
@@ -111,6 +112,8 @@ class Session {
     virtual void session_end_of_stream (Channel &channel) = 0;  // the peer finished its direction
     virtual void session_released (Channel &channel) = 0;  // buffered_bytes went down: room again
     virtual void session_channel_closed (Channel &channel, const Status &reason) = 0;  // then gone
+    // What the peer's send_signal() carried.
+    virtual void session_signal (const std::string &text) = 0;
     // The transport under it ended; the session and its channels stay until it is destroyed.
     virtual void session_detached (const Error &error, bool by_peer, std::uint64_t code) = 0;
   };
@@ -133,6 +136,14 @@ class Session {
   virtual Result<Channel *> open_channel (const std::string &name,
                                           const ChannelOptions &options) = 0;
   virtual std::vector<Channel *> channels () const = 0;
+  // Carries signaling beside the channels, before everything else. False when there is no
+  // transport, too much waits already, or the text is above kMaxSessionSignalBytes.
+  virtual bool send_signal (const std::string &text) = 0;
+  // What the last attach() had sent again, because the peer did not say that it has it.
+  struct Replay {
+    std::uint64_t messages = 0, bytes = 0;
+  };
+  virtual Replay last_replay () const = 0;
 };
 
 }  // namespace p2p

@@ -76,6 +76,8 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   const SessionConfig &config () const override { return config_; }
   Result<Channel *> open_channel (const std::string &name, const ChannelOptions &options) override;
   std::vector<Channel *> channels () const override;
+  bool send_signal (const std::string &text) override;
+  Replay last_replay () const override { return replay_; }
 
  private:
   friend class ChannelImpl;
@@ -183,9 +185,10 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   Scheduler *scheduler_ = nullptr;
   bool established_ = false;
   int depth_ = 0;
-  bool hello_sent_ = false;
+  std::optional<StreamId> own_control_stream_;  // where this side says hello
   std::optional<StreamId> peer_control_stream_;
   std::uint64_t peer_epoch_ = 0;
+  Replay replay_;
   std::uint64_t peer_max_message_bytes_;
 
   std::vector<std::unique_ptr<ChannelImpl>> channels_, graveyard_;

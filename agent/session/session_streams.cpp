@@ -273,6 +273,11 @@ SessionImpl::stream_finished (const std::shared_ptr<Stream> &stream) {
 
 void
 SessionImpl::control_frame (const std::shared_ptr<Stream> &, const wire::ControlFrame &frame) {
+  if (frame.type == static_cast<std::uint64_t> (wire::ControlType::signal)) {
+    if (established_ && frame.body.size <= kMaxSessionSignalBytes)
+      observer_.session_signal (frame.body.to_string ());
+    return;
+  }
   // Other types are for later versions.
   if (frame.type != static_cast<std::uint64_t> (wire::ControlType::hello)) return;
   Result<wire::Hello> hello = wire::decode_hello (frame.body);

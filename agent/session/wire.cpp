@@ -150,6 +150,11 @@ encode (const Hello &hello) {
   return frame;
 }
 
+Writer
+encode_signal (ByteView text) {
+  return Writer ().type (ControlType::signal).varint (text.size).bytes (text);
+}
+
 Decoded<ControlFrame>
 decode_control (Reader &reader) {
   ControlFrame frame;

@@ -24,7 +24,7 @@ constexpr std::size_t kMaxReplyBytes = 2048;
 constexpr std::size_t kMaxRanges = 64;  // in one frame; what is left out is sent again for nothing
 
 enum class StreamType : std::uint8_t { control = 1, channel = 2, message = 3 };
-enum class ControlType : std::uint8_t { hello = 1 };
+enum class ControlType : std::uint8_t { hello = 1, signal = 2 };
 enum class RecordType : std::uint8_t { data = 0, data_with_attributes = 1, end = 2 };
 enum class ReplyType : std::uint8_t { confirm = 1, stop = 2 };
 enum class DatagramType : std::uint8_t { data = 0, data_with_attributes = 1 };
@@ -144,8 +144,9 @@ struct ControlFrame {
   ByteView body;
 };
 
-Writer encode (const Hello &hello);  // with the frame's type and length
-Writer encode (const Open &open);    // with the stream's type
+Writer encode (const Hello &hello);    // with the frame's type and length
+Writer encode (const Open &open);      // with the stream's type
+Writer encode_signal (ByteView text);  // a frame of the control stream
 void encode_record (Writer &writer, const Message &message);
 Writer encode_end (std::uint64_t count);
 Writer encode_message_head (std::uint64_t id, const Message &message);

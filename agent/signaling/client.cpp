@@ -33,7 +33,7 @@ quoted (std::string text) {
 
 }  // namespace
 
-SignalingClient::SignalingClient (std::unique_ptr<Carrier> carrier, Scheduler &scheduler,
+SignalingClient::SignalingClient (std::unique_ptr<SignalingCarrier> carrier, Scheduler &scheduler,
                                   std::shared_ptr<const SigningKey> key, const ClientTiming &timing)
     : carrier_ (std::move (carrier)),
       scheduler_ (scheduler),
@@ -131,6 +131,7 @@ SignalingClient::network_changed () {
   }
   const bool checking = std::exchange (checking_, true);
   if (carrier_->address_gone ()) {
+    leaving_ = true;
     deadline_->arm (now);
   } else if (!checking) {
     if (state_ == State::registered) send_ping ();
@@ -156,7 +157,7 @@ SignalingClient::carrier_frame (ByteView text) {
   }
   const Frame &frame = std::get<Frame> (parsed);
   // Whatever arrives shows that somebody is there.
-  if (!pings_.empty ()) deadline_->arm (scheduler_.now () + answer_limit ());
+  if (!pings_.empty () && !leaving_) deadline_->arm (scheduler_.now () + answer_limit ());
   switch (frame.type) {
     case FrameType::welcome:
       on_welcome (frame);
@@ -313,7 +314,7 @@ SignalingClient::send_ping () {
   ping.type = FrameType::ping;
   ping.seq = next_seq_++;
   send_frame (ping);
-  deadline_->arm (scheduler_.now () + answer_limit ());
+  if (!leaving_) deadline_->arm (scheduler_.now () + answer_limit ());
   pings_.emplace_back (ping.seq, sent_bytes_);
 }
 
@@ -398,7 +399,7 @@ SignalingClient::refuse (const Error &reason) {
 void
 SignalingClient::forget_connection () {
   carrier_->close ();
-  open_ = welcomed_ = checking_ = false;
+  open_ = welcomed_ = checking_ = leaving_ = false;
   sent_bytes_ = acked_bytes_ = 0;
   pings_.clear ();
   suspended_.clear ();

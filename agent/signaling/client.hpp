@@ -1,5 +1,5 @@
 // What every client of a meeting point does, whatever carries its frames: register, ask, present,
-// heartbeat, and come back with back-off. Pure logic on a Scheduler over a Carrier.
+// heartbeat, and come back with back-off. Pure logic on a Scheduler over a SignalingCarrier.
 #pragma once
 #include <deque>
 #include <memory>
@@ -16,7 +16,7 @@
 namespace p2p {
 
 // One connection to a meeting point at a time.
-class Carrier {
+class SignalingCarrier {
  public:
   class Observer {
    public:
@@ -25,7 +25,7 @@ class Carrier {
     // Could not be opened, or is lost; open() may be called again. May destroy the carrier.
     virtual void carrier_closed (const Error &reason) = 0;
   };
-  virtual ~Carrier () = default;
+  virtual ~SignalingCarrier () = default;
   virtual void set_observer (Observer *observer) = 0;
   // None of these calls the observer from inside.
   virtual void open () = 0;
@@ -50,10 +50,10 @@ struct ClientTiming {
   TimeUs comeback_within_us = kSecond / 2;
 };
 
-class SignalingClient final : public Signaling, private Carrier::Observer {
+class SignalingClient final : public Signaling, private SignalingCarrier::Observer {
  public:
   // Without a key no proof is given; a random token stands for this client instead.
-  SignalingClient (std::unique_ptr<Carrier> carrier, Scheduler &scheduler,
+  SignalingClient (std::unique_ptr<SignalingCarrier> carrier, Scheduler &scheduler,
                    std::shared_ptr<const SigningKey> key, const ClientTiming &timing);
   ~SignalingClient () override;
 
@@ -94,7 +94,7 @@ class SignalingClient final : public Signaling, private Carrier::Observer {
   void send_ask (FrameType type, const std::string &peer);
   void send_ping ();
 
-  std::unique_ptr<Carrier> carrier_;
+  std::unique_ptr<SignalingCarrier> carrier_;
   Scheduler &scheduler_;
   std::shared_ptr<const SigningKey> key_;
   std::string token_;
@@ -107,6 +107,7 @@ class SignalingClient final : public Signaling, private Carrier::Observer {
   bool announced_ = false;           // that it is connecting
   bool open_ = false, welcomed_ = false;
   bool checking_ = false;  // that the connection still works
+  bool leaving_ = false;   // it does not, and ends with the next turn of the loop
   unsigned failures_ = 0;
   TimeUs failing_since_ = 0, next_restart_ = 0;
   std::uint16_t stun_port_ = 0;

@@ -11,13 +11,13 @@
 
 namespace p2p {
 
-class LocalCarrier final : public Carrier, private LineConnection::Observer {
+class LocalCarrier final : public SignalingCarrier, private LineConnection::Observer {
  public:
   // `socket_path` as checked_local_socket_path() gives it.
   LocalCarrier (std::string socket_path, Scheduler &scheduler);
   ~LocalCarrier () override;  // what was sent before has left
 
-  void set_observer (Carrier::Observer *observer) override { observer_ = observer; }
+  void set_observer (SignalingCarrier::Observer *observer) override { observer_ = observer; }
   void open () override;
   void send (const std::string &frame) override;
   void close () override;
@@ -34,7 +34,7 @@ class LocalCarrier final : public Carrier, private LineConnection::Observer {
 
   std::string path_;
   Scheduler &scheduler_;
-  Carrier::Observer *observer_ = nullptr;
+  SignalingCarrier::Observer *observer_ = nullptr;
   std::shared_ptr<LocalHub> hub_;  // while this process hosts
   std::unique_ptr<LineConnection> connection_;
   unsigned attempts_ = 0;

@@ -11,14 +11,14 @@
 
 namespace p2p {
 
-class WebSocketCarrier final : public Carrier {
+class WebSocketCarrier final : public SignalingCarrier {
  public:
   // Fails when the file of authorities cannot be read.
   static Result<std::unique_ptr<WebSocketCarrier>> create (const SignalingUri &uri,
                                                            const std::string &tls_ca_file);
   ~WebSocketCarrier () override;
 
-  void set_observer (Carrier::Observer *observer) override { observer_ = observer; }
+  void set_observer (SignalingCarrier::Observer *observer) override { observer_ = observer; }
   void open () override;
   void send (const std::string &frame) override;
   void close () override;
@@ -36,7 +36,7 @@ class WebSocketCarrier final : public Carrier {
   void end (const Error &reason);
 
   SignalingUri uri_;
-  Carrier::Observer *observer_ = nullptr;
+  SignalingCarrier::Observer *observer_ = nullptr;
   Ref<GTlsDatabase> authorities_;  // null for ws
   Ref<SoupSession> session_;
   Ref<SoupMessage> message_;  // of the last attempt

@@ -17,7 +17,35 @@ random_bytes (std::uint8_t *dest, std::size_t size, const ngtcp2_rand_ctx *) {
   if (size == 1) dest[0] &= 0xfe;
 }
 
+constexpr char kExporterLabel[] = "EXPORTER-gst-p2p-session";
+
+SharedSecret
+export_secret (gnutls_session_t session) {
+  SharedSecret secret{};
+  gnutls_prf_rfc5705 (session, sizeof kExporterLabel - 1, kExporterLabel, 0, nullptr,
+                      secret.size (), reinterpret_cast<char *> (secret.data ()));
+  return secret;
+}
+
+// ngtcp2 does not say in which connection it is: the one that reads on this thread.
+thread_local bool opened_packet = false;
+
+int
+decrypt (std::uint8_t *dest, const ngtcp2_crypto_aead *aead, const ngtcp2_crypto_aead_ctx *context,
+         const std::uint8_t *text, std::size_t text_bytes, const std::uint8_t *nonce,
+         std::size_t nonce_bytes, const std::uint8_t *data, std::size_t data_bytes) {
+  const int code = ngtcp2_crypto_decrypt_cb (dest, aead, context, text, text_bytes, nonce,
+                                             nonce_bytes, data, data_bytes);
+  if (code == 0) opened_packet = true;
+  return code;
+}
+
 }  // namespace
+
+bool
+QuicTransport::take_opened () {
+  return std::exchange (opened_packet, false);
+}
 
 void
 QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
@@ -34,7 +62,7 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
     return ngtcp2_crypto_recv_crypto_data_cb (conn, level, offset, data, size, user_data);
   };
   callbacks.encrypt = ngtcp2_crypto_encrypt_cb;
-  callbacks.decrypt = ngtcp2_crypto_decrypt_cb;
+  callbacks.decrypt = decrypt;
   callbacks.hp_mask = ngtcp2_crypto_hp_mask_cb;
   callbacks.recv_retry = ngtcp2_crypto_recv_retry_cb;
   callbacks.rand = random_bytes;
@@ -64,6 +92,7 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
     t.cipher_ = t.tls_->cipher ();
     t.tls_done_ = !t.config_.client;
     t.handshake_us_ = t.scheduler_.now () - t.started_us_;
+    t.shared_secret_ = export_secret (t.tls_->session ());
     // Not earlier: ngtcp2 0.12 would send the PING in the middle of the handshake.
     if (t.config_.keep_alive_us > 0) {
       ngtcp2_conn_set_keep_alive_timeout (conn, to_ns (t.config_.keep_alive_us));
@@ -143,14 +172,14 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
     QuicTransport &t = self (user_data);
     t.settled (tag);
     if (!(tag & kProbeTag)) t.events_.push_back ({Event::acked, 0, tag});
-    if (t.mtu_.acked (tag, t.scheduler_.now ()))
+    if (t.mtu_.acked (tag, t.now_us ()))
       g_debug ("quic: packets of %zu bytes from now on", t.packet_limit ());
     return 0;
   };
   callbacks.lost_datagram = [] (ngtcp2_conn *, std::uint64_t tag, void *user_data) {
     QuicTransport &t = self (user_data);
     if (tag & kProbeTag) {
-      t.mtu_.lost (tag, t.scheduler_.now ());
+      t.mtu_.lost (tag, t.now_us ());
       return 0;
     }
     t.settled (tag);

@@ -81,6 +81,10 @@ class QuicTransport final : public Transport, private Path::Receiver {
   bool send_datagram (const Flow &flow, ByteView head, ByteView body, std::uint64_t tag) override;
   std::size_t max_datagram_payload_bytes () const override;
   void close (std::uint64_t code, const std::string &reason) override;
+  void suspend () override;
+  void resume () override;
+  TimeUs last_heard_us () const override { return last_heard_us_; }
+  SharedSecret shared_secret () const override { return shared_secret_; }
   TransportStats stats () const override;
 
  private:
@@ -161,6 +165,7 @@ class QuicTransport final : public Transport, private Path::Receiver {
   void start_over ();
   void greet ();
   void fill_callbacks (ngtcp2_callbacks &callbacks);
+  static bool take_opened ();
   void receive (ByteView datagram);
   void on_timer ();
   void wake ();
@@ -198,10 +203,13 @@ class QuicTransport final : public Transport, private Path::Receiver {
   std::size_t packet_limit () const { return mtu_.packet_bytes (); }
   ngtcp2_conn_stat conn_stat () const;
   bool talking () const { return observer_ && !ended_; }
+  void skip_to_loss_timer ();
+  // The clock of this connection, which stands still while it is suspended.
+  TimeUs now_us () const { return suspended_at_.value_or (scheduler_.now ()) - skipped_us_; }
   // Read once for some packets of a train: the clock is a part of a packet's cost.
   ngtcp2_tstamp now_ns () {
     if (clock_left_ == 0) {
-      clock_us_ = scheduler_.now ();
+      clock_us_ = now_us ();
       clock_left_ = kPacketsPerClock;
     }
     --clock_left_;
@@ -220,6 +228,10 @@ class QuicTransport final : public Transport, private Path::Receiver {
   std::unique_ptr<Scheduler::Timer> timer_;
   const TimeUs started_us_;
   TimeUs clock_us_ = 0;
+  std::optional<TimeUs> suspended_at_;  // by the scheduler's clock
+  TimeUs skipped_us_ = 0;               // by which this connection's clock is behind that one
+  TimeUs last_heard_us_ = 0;            // by the scheduler's clock
+  SharedSecret shared_secret_{};
   bool news_ = false;  // of ngtcp2 for the peer, other than acknowledgements
   std::uint64_t received_since_flush_bytes_ = 0, consumed_since_flush_bytes_ = 0;
   unsigned clock_left_ = 0;  // uses of clock_us_; none at the beginning and end of every flush

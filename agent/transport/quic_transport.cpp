@@ -22,6 +22,8 @@ constexpr std::uint64_t kWindowRoundTrips = 8;
 constexpr std::uint64_t kInitialConnectionWindowBytes = 2 * 1024 * 1024;
 constexpr std::uint64_t kConsumedBytesPerWake = 64 * 1024;
 constexpr std::size_t kMaxReasonBytes = 256;
+// What a path that carries less at first, such as a relay, may carry when it leads elsewhere.
+constexpr std::size_t kEthernetPayloadBytes = 1472;
 
 // ngtcp2 takes 0 for "no idle timeout" and UINT64_MAX for "no handshake timeout".
 ngtcp2_duration
@@ -59,8 +61,9 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
   settings.cc_algo = config_.congestion_control == CongestionControl::bbr ? NGTCP2_CC_ALGO_BBR
                                                                           : NGTCP2_CC_ALGO_CUBIC;
   // The size of every packet is ours to choose (MtuSearch).
-  ceiling_bytes_ = std::clamp (path_.max_datagram_bytes (), kMinDatagramBytes, BurstBuffer::kBytes);
-  mtu_.reset (ceiling_bytes_);
+  ceiling_bytes_ =
+      std::clamp (path_.max_datagram_bytes (), kEthernetPayloadBytes, BurstBuffer::kBytes);
+  mtu_.reset (std::min (path_.max_datagram_bytes (), ceiling_bytes_));
   settings.max_tx_udp_payload_size = ceiling_bytes_;
   settings.no_tx_udp_payload_size_shaping = 1;
   settings.no_pmtud = 1;
@@ -141,6 +144,8 @@ QuicTransport::receive (ByteView datagram) {
     code = ngtcp2_conn_read_pkt (conn_.get (), &dummy_path_, &info, datagram.data, datagram.size,
                                  now_ns ());
   }
+  // A replayed packet opens as well; but whoever can replay here can drop just as well.
+  if (take_opened ()) last_heard_us_ = clock_us_ + skipped_us_;
   received_since_flush_bytes_ += datagram.size;
   graveyard_.clear ();
   if (tls_done_ && tls_ && code == 0) {
@@ -186,8 +191,8 @@ void
 QuicTransport::on_timer () {
   kicked_ = false;
   clock_left_ = 0;
-  const TimeUs now = scheduler_.now ();
-  if (!ended_ && conn_ && ngtcp2_conn_get_expiry (conn_.get ()) <= to_ns (now)) {
+  const TimeUs now = now_us ();
+  if (!ended_ && !suspended_at_ && conn_ && ngtcp2_conn_get_expiry (conn_.get ()) <= to_ns (now)) {
     int code = 0;
     {
       const Inside inside (inside_);
@@ -283,8 +288,10 @@ QuicTransport::window_growth (Stream &stream, std::uint64_t consumed_bytes) {
   }
   stream.round_bytes += consumed_bytes;
   stream.consumed_bytes += consumed_bytes;
-  // So much the session takes also of a stream that no application reads.
-  if (stream.consumed_bytes < initial_stream_window_bytes_) return 0;
+  // So much, and the message at which it stops, the session takes also of a stream that no
+  // application reads.
+  if (stream.consumed_bytes < initial_stream_window_bytes_ + initial_stream_window_bytes_ / 4)
+    return 0;
   const std::uint64_t most = config_.max_stream_window_bytes;
   if (stream.grew_in_round || stream.window_bytes >= most ||
       kWindowRoundTrips * stream.round_bytes < stream.window_bytes)
@@ -356,6 +363,35 @@ QuicTransport::close (std::uint64_t code, const std::string &reason) {
   } else {
     send_close (close_error_);
   }
+}
+
+void
+QuicTransport::suspend () {
+  if (suspended_at_ || !ready_) return;
+  clock_left_ = 0;
+  suspended_at_ = scheduler_.now ();
+  rearm ();
+}
+
+void
+QuicTransport::resume () {
+  if (!suspended_at_) return;
+  clock_left_ = 0;
+  skipped_us_ += scheduler_.now () - *suspended_at_;
+  suspended_at_.reset ();
+  skip_to_loss_timer ();
+  wake ();
+}
+
+// ngtcp2 sends nothing beyond its window but when its probe timeout (RFC 9002 section 6.2) is over;
+// so time jumps to there.
+void
+QuicTransport::skip_to_loss_timer () {
+  if (ended_ || !conn_) return;
+  const ngtcp2_tstamp due = conn_stat ().loss_detection_timer;
+  if (due == UINT64_MAX) return;
+  const auto due_us = static_cast<TimeUs> (due / NGTCP2_MICROSECONDS + 1);
+  if (due_us > now_us ()) skipped_us_ -= due_us - now_us ();
 }
 
 TransportStats

@@ -36,17 +36,18 @@ constexpr TimeUs kProbeTimeoutRoundTrips = 3;
 void
 QuicTransport::rearm () {
   if (kicked_) return;
-  if (ended_ || !conn_) {
+  if (ended_ || !conn_ || suspended_at_) {
     timer_->disarm ();
     return;
   }
-  const TimeUs now = scheduler_.now ();
+  const TimeUs now = now_us ();
   const ngtcp2_tstamp expiry = ngtcp2_conn_get_expiry (conn_.get ());
   TimeUs when = kNever;
   if (expiry != UINT64_MAX) when = static_cast<TimeUs> (expiry / NGTCP2_MICROSECONDS + 1);
   if (!anchored_.empty ()) when = std::min (when, anchored_.front ().lost_at);
   // The pacing deadline counts even with nothing to send: never arm in the past, that would spin.
-  timer_->arm (when > now ? when : now + kMillisecond);
+  if (when <= now) when = now + kMillisecond;
+  timer_->arm (when == kNever ? kNever : when + skipped_us_);
 }
 
 // How long the fate of a packet may stay unknown.
@@ -65,7 +66,7 @@ QuicTransport::settled (std::uint64_t tag) {
 
 void
 QuicTransport::give_up_anchored () {
-  const TimeUs now = scheduler_.now ();
+  const TimeUs now = now_us ();
   auto end = anchored_.begin ();
   for (; end != anchored_.end () && end->lost_at <= now; ++end) {
     ++datagrams_lost_;
@@ -96,7 +97,7 @@ QuicTransport::flush () {
     give_ups_.clear ();
     check_size ();
     give_up_anchored ();
-    if (!ended_ && !blocked_ && send_outbox ()) write_packets ();
+    if (!ended_ && !blocked_ && !suspended_at_ && send_outbox ()) write_packets ();
   }
   flushing_ = false;
   settle ();
@@ -201,7 +202,7 @@ QuicTransport::send_outbox () {
     ++done;
     // A probe that is too long fails by itself; a packet of a size that passed tells of a change.
     if (sent == Path::Sent::too_long && burst.segment <= mtu_.packet_bytes ())
-      mtu_.black_hole (scheduler_.now ());
+      mtu_.black_hole (now_us ());
   }
   outbox_.erase (outbox_.begin (), outbox_.begin () + static_cast<std::ptrdiff_t> (done));
   if (outbox_.empty ()) buffer_.give_back ();
@@ -226,7 +227,7 @@ QuicTransport::larger_pays () const {
 bool
 QuicTransport::write_probe (std::size_t room) {
   if (!ready_) return true;
-  const TimeUs now = scheduler_.now ();
+  const TimeUs now = now_us ();
   const std::optional<std::size_t> size = mtu_.due (now);
   if (!size || *size > room || !larger_pays ()) return true;
   const bool anchored = may_be_last_in_flight (*size);
@@ -290,7 +291,7 @@ QuicTransport::write_datagram (TurnQueue::Turn &turn, std::uint8_t *dest, std::s
                                        now_ns ());
       if (n == NGTCP2_ERR_WRITE_MORE) {
         n = finish_with_anchor (dest, limit);
-        anchored_.push_back ({next.tag, scheduler_.now () + give_up_after ()});
+        anchored_.push_back ({next.tag, now_us () + give_up_after ()});
       }
     }
     // The packets may have become smaller since it was queued.
@@ -427,7 +428,7 @@ QuicTransport::max_datagram_payload_bytes () const {
 void
 QuicTransport::check_size () {
   if (packet_limit () > kMinDatagramBytes && conn_stat ().pto_count >= kBlackHoleTimeouts)
-    mtu_.black_hole (scheduler_.now ());
+    mtu_.black_hole (now_us ());
 }
 
 }  // namespace p2p

@@ -3,6 +3,7 @@
 // An observer may call every method from inside of its callbacks, but destroy the transport only
 // through a posted task.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -32,6 +33,10 @@ struct TransportStats {
   std::size_t packet_bytes = 0;  // size of a full packet in use
   std::string cipher, congestion_control;
 };
+
+// What both ends of a connection know and nobody else: its TLS exporter (RFC 8446 section 7.5) with
+// the label "EXPORTER-gst-p2p-session".
+using SharedSecret = std::array<std::uint8_t, 32>;
 
 class Transport {
  public:
@@ -90,6 +95,14 @@ class Transport {
   // Sends what may leave at once, then CONNECTION_CLOSE; no observer call follows. Code 0 is an
   // orderly end.
   virtual void close (std::uint64_t code, const std::string &reason) = 0;
+  // Nothing passes for now, as somebody above knows better: nothing is sent, and time stands still
+  // for every timeout, so that an outage costs neither the state of the congestion control nor a
+  // timeout that has doubled for all of it. What arrives is still read.
+  virtual void suspend () = 0;
+  // Goes on from there; what was under way is asked for at once.
+  virtual void resume () = 0;
+  virtual TimeUs last_heard_us () const = 0;        // when the peer's last genuine packet came
+  virtual SharedSecret shared_secret () const = 0;  // from ready on
   virtual TransportStats stats () const = 0;
 };
 

@@ -88,6 +88,7 @@ static const struct {
     FUNCTION (p2p_connection_dup_remote_config),
     FUNCTION (p2p_connection_dup_state_reason),
     FUNCTION (p2p_connection_get_authentication),
+    FUNCTION (p2p_connection_get_break_reason),
     FUNCTION (p2p_connection_get_channels),
     FUNCTION (p2p_connection_get_peer),
     FUNCTION (p2p_connection_get_state),

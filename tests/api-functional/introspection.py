@@ -83,6 +83,11 @@ def check_connection_and_channels():
     assert alice.lookup_connection('bob') == at_alice
     stats = at_alice.get_stats().unpack()
     assert stats['state'] == 'connected' and stats['authentication'] == 'secret', stats
+    assert stats['break-reason'] == 'none' and stats['breaks'] == 0, stats
+    assert at_alice.props.break_reason == P2p.BreakReason.NONE
+    assert at_alice.get_break_reason() == P2p.BreakReason.NONE
+    alice.props.ping_interval = 500
+    assert alice.props.ping_timeout == 1000 and alice.props.network_available
 
     opened = []
     at_bob.connect('channel-opened', lambda _, channel: opened.append(channel))
@@ -120,9 +125,12 @@ def check_connection_and_channels():
     channel.send(GLib.Bytes.new(b'still here'), None)
     assert receive(opened[0]).get_payload().get_data() == b'still here'
 
+    removed = []
+    at_alice.connect('removed', lambda _, error: removed.append(error))
     at_bob.close()
     wait_for(lambda: at_alice.get_state() == P2p.ConnectionState.REMOVED, 'the removal')
     wait_for(lambda: alice.get_connections().get_n_items() == 0, 'the empty list')
+    assert removed == [None], removed
     for agent in (alice, bob):
         Call(lambda done, a=agent: a.close_async(None, done), agent.close_finish).wait('the close')
 

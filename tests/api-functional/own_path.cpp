@@ -10,7 +10,7 @@ struct OwnPath {
   GWeakRef *peer;
   GWeakRef *factory;
   guint count;
-  bool closed;
+  bool closed, failed;
 };
 struct OwnPathClass {
   GObjectClass parent_class;
@@ -89,7 +89,8 @@ own_path_send (P2pPath *path, GBytes *datagram, GError **error) {
     return FALSE;
   }
   const Object<P2pPath> peer = lock<P2pPath> (self->peer);
-  if (peer) p2p_path_emit_received (peer.get (), datagram);
+  const bool carries = peer && !self->failed && !as<OwnPath> (peer.get ())->failed;
+  if (carries) p2p_path_emit_received (peer.get (), datagram);
   return TRUE;
 }
 
@@ -246,8 +247,10 @@ own_factory_messages (P2pPathFactory *factory) {
 void
 own_factory_fail (P2pPathFactory *factory, const char *why) {
   GError *error = g_error_new_literal (G_IO_ERROR, G_IO_ERROR_FAILED, why);
-  for (OwnPath *path : *as<OwnFactory> (factory)->paths)
+  for (OwnPath *path : *as<OwnFactory> (factory)->paths) {
+    path->failed = true;
     p2p_path_emit_failed (P2P_PATH (path), error);
+  }
   g_error_free (error);
 }
 

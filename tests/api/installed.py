@@ -18,11 +18,11 @@ API = "p2pagent-1.0"
 ELEMENT_PROPERTIES = [
     "uri", "id", "peer", "channel", "rendezvous", "secret", "peer-fingerprint", "identity",
     "stun-server", "turn-server", "ice-transport-policy", "data-path", "agent", "connection-state", "stats",
-    "max-queue-bytes",
+    "max-queue-bytes", "ping-interval", "ping-timeout", "peer-comeback-timeout", "idle-timeout",
 ]
 SINK_PROPERTIES = ["wait-for-connection", "reliable", "ordered", "max-packet-lifetime",
                    "drain-timeout"]
-SOURCE_PROPERTIES = ["caps"]
+SOURCE_PROPERTIES = ["caps", "keep-listening"]
 
 
 class Broken(Exception):

@@ -72,6 +72,7 @@ class Watcher : public AgentCore::Observer,
   void agent_connection_removed (std::shared_ptr<ConnectionCore>) override;
   void agent_rejected (const std::string &peer, const Error &reason) override;
   void agent_warning (const Error &warning) override;
+  void agent_network_available (bool) override {}
   void connection_changed (const ConnectionSnapshot &now) override;
   void connection_channel_opened (std::shared_ptr<ChannelPort> port) override;
   void connection_channel_closed (const std::string &name) override;

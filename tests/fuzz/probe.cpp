@@ -1,6 +1,7 @@
 // A datagram that looks like a probe: what is taken must be, byte for byte, what the peer's codec
 // makes of it, and is taken once.
 #include "session/probe.hpp"
+#include "path/path_group.hpp"
 
 #include <cstdlib>
 #include <cstring>

@@ -60,6 +60,10 @@ class NetworkMonitorTest : public testing::Test, public NetworkMonitor::Observer
     }
   }
   void network_woke () override { news.push_back ("woke"); }
+  void network_lost (const NetworkSnapshot &now) override {
+    lost.push_back (std::to_string (scheduler.now () / kMillisecond) + ": " +
+                    std::to_string (now.addresses.size ()));
+  }
 
   void add_address (const std::string &text) {
     NetworkAddress one;
@@ -79,7 +83,7 @@ class NetworkMonitorTest : public testing::Test, public NetworkMonitor::Observer
   VirtualScheduler scheduler;
   TimeUs slept = 3600 * kSecond;  // before this process began
   std::shared_ptr<NetworkMonitor> monitor;
-  Lines news;
+  Lines news, lost;
   bool let_go = false;
 };
 
@@ -122,7 +126,21 @@ TEST_F (NetworkMonitorTest, WhatIsBackInTheMeantimeIsNoChange) {
   kernel.spoke ();
   scheduler.run_for (kSecond);
   EXPECT_EQ (news, Lines{});
-  EXPECT_EQ (kernel.reads, 2);
+  EXPECT_EQ (kernel.reads, 4);
+}
+
+TEST_F (NetworkMonitorTest, WhatIsLostIsToldAtOnceAndOnceMoreWhenItIsBack) {
+  remove_address ("127.0.0.1");
+  kernel.spoke ();
+  EXPECT_EQ (lost, Lines{"0: 0"});
+  kernel.spoke ();
+  EXPECT_EQ (lost.size (), 1U) << "nothing more has gone";
+  scheduler.run_for (50 * kMillisecond);
+  add_address ("127.0.0.1");
+  kernel.spoke ();
+  scheduler.run_for (kSecond);
+  EXPECT_EQ (lost, (Lines{"0: 0", "150: 1"}));
+  EXPECT_EQ (news, Lines{});
 }
 
 TEST_F (NetworkMonitorTest, EachChangeIsToldOnceAndAgainstTheLastOneTold) {

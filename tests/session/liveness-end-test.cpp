@@ -17,7 +17,7 @@ TEST_F (LivenessTest, AnOwnStallIsNotBlamedOnThePeer) {
   EXPECT_EQ (told, "Zs");
   pass (100 * kMs);
   EXPECT_EQ (told, "ZsB") << "but silence after it is";
-  EXPECT_EQ (told_at, awake_at + 1980 * kMs);
+  EXPECT_EQ (told_at, awake_at + 1930 * kMs);
 }
 
 TEST_F (LivenessTest, AStallIsNoticedByWhateverComesFirst) {

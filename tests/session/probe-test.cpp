@@ -1,5 +1,6 @@
 // Probes on the wire: nobody but the peer can make one, and each counts once.
 #include "session/probe.hpp"
+#include "path/path_group.hpp"
 
 #include <gtest/gtest.h>
 

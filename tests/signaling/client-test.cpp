@@ -15,7 +15,7 @@ using Lines = std::vector<std::string>;
 
 // A wire whose far end is the test.
 struct Wire {
-  Carrier::Observer *observer = nullptr;
+  SignalingCarrier::Observer *observer = nullptr;
   int opened = 0;
   bool open = false;
   bool address_gone = false;
@@ -37,10 +37,10 @@ struct Wire {
   }
 };
 
-class WireCarrier final : public Carrier {
+class WireCarrier final : public SignalingCarrier {
  public:
   explicit WireCarrier (Wire &wire) : wire_ (wire) {}
-  void set_observer (Carrier::Observer *observer) override { wire_.observer = observer; }
+  void set_observer (SignalingCarrier::Observer *observer) override { wire_.observer = observer; }
   void open () override {
     ++wire_.opened;
     wire_.open = true;

@@ -62,6 +62,10 @@ class FakeTransport final : public Transport, public std::enable_shared_from_thi
     return ready_ ? network_.max_datagram_bytes : 0;
   }
   void close (std::uint64_t code, const std::string &reason) override;
+  void suspend () override {}
+  void resume () override {}
+  TimeUs last_heard_us () const override { return 0; }
+  SharedSecret shared_secret () const override { return {}; }
   TransportStats stats () const override;
 
   FakeNetwork &network () { return network_; }

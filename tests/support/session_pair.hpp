@@ -49,6 +49,7 @@ class Application final : public Session::Observer {
   Error detach_error;
   bool detached_by_peer = false;
   std::uint64_t detach_code = 0;
+  std::vector<std::string> signals;
   std::map<std::string, Seen> seen;
   std::function<void (Channel &)> on_opened, on_end, on_released, on_closed;
   std::function<void (Channel &, const Message &)> on_message;
@@ -97,6 +98,7 @@ class Application final : public Session::Observer {
     seen[channel.name ()].close_reason = reason;
     if (on_closed) on_closed (channel);
   }
+  void session_signal (const std::string &text) override { signals.push_back (text); }
   void session_detached (const Error &error, bool by_peer, std::uint64_t code) override {
     ++detached;
     detach_error = error;

@@ -1,0 +1,375 @@
+#include "core/line.hpp"
+
+#include <algorithm>
+
+#include "base/loop_thread.hpp"
+
+namespace p2p {
+
+namespace {
+
+constexpr TimeUs kUpkeepEvery = 500 * kMillisecond;
+// What is under way on a way that is left arrives within that.
+constexpr TimeUs kLinger = 5 * kSecond;
+// More come of a peer that begins anew again and again; the oldest go.
+constexpr std::size_t kMaxGenerations = 4;
+// After this side has asked for a way, a server's wish for another one is older than that.
+constexpr TimeUs kOwnWishLasts = kSecond;
+// So many answers over another way, and none over the one in use, are more than loss.
+constexpr unsigned kAnswersOfAnother = 4;
+// A peer that still asks for a way after so long, and two round trips, does not hear our answers.
+constexpr TimeUs kUnheardAnswers = 50 * kMillisecond;
+// An address that was followed and did not answer within that was a wrong one.
+constexpr TimeUs kGoBackAfter = 2 * kSecond;
+// For how long a peer that asks for a way is followed to another address.
+constexpr TimeUs kFollowFor = 2 * kSecond;
+
+}  // namespace
+
+Line::Line (const Config &config, Carrier carrier, Scheduler &clock, Host &host)
+    : config_ (config),
+      clock_ (clock),
+      host_ (host),
+      network_ (config.network),
+      negotiation_ (*this, clock),
+      carrier_ (std::make_unique<Carrier> (std::move (carrier))),
+      watch_ (config.watch, clock, *this),
+      upkeep_ (clock.make_timer ([this] { keep_up (); })),
+      renewal_ (clock.make_timer ([this] { renew (); })) {
+  WayEntry first;
+  first.way = carrier_->ways->in_use ();
+  first.proven = true;
+  ways_.push_back (first);
+  watch_.watch (carrier_->ways.get (), carrier_->transport.get ());
+}
+
+Line::~Line () {
+  end ();
+}
+
+void
+Line::end () {
+  over_ = true;
+  upkeep_->disarm ();
+  renewal_->disarm ();
+  watch_.stop ();
+  drop_carrier ();
+  negotiation_.drop ();
+  generations_.clear ();
+}
+
+void
+Line::drop_carrier () {
+  watch_.watch (nullptr, nullptr);
+  ways_.clear ();
+  retire (std::move (carrier_));
+}
+
+void
+Line::live (std::unique_ptr<Generation> generation, const std::string &newest_remote) {
+  live_ = true;
+  generation->set_host (*this);
+  generation->attempt ().keep ();
+  for (WayEntry &entry : ways_) entry.generation = generation.get ();
+  generations_.push_back (std::move (generation));
+  negotiation_.set_newest_remote (newest_remote);
+  note_bases ();
+  look_for_direct ();
+}
+
+// ------------------------------------------------------------------------------------- the ways
+
+Line::WayEntry *
+Line::find_way (PathGroup::Way way) {
+  for (WayEntry &entry : ways_)
+    if (entry.way == way) return &entry;
+  return nullptr;
+}
+
+// The newer one, unless it takes a relay where the other does not.
+bool
+Line::better (const WayEntry &one, const WayEntry &other) const {
+  const Path *path = carrier_->ways->path (one.way), *than = carrier_->ways->path (other.way);
+  if (!path || !than) return path != nullptr;
+  const bool relayed = path->info ().relayed, than_relayed = than->info ().relayed;
+  return relayed == than_relayed ? one.way > other.way : than_relayed;
+}
+
+void
+Line::use_way (WayEntry &entry) {
+  if (carrier_->ways->in_use () == entry.way) return;
+  carrier_->ways->use (entry.way);
+  wanted_at_ = clock_.now ();
+  watch_.want (entry.way);
+  g_debug ("line %s: way %u, over %s", config_.session.c_str (), entry.way,
+           carrier_->ways->info ().local.c_str ());
+  arm_upkeep ();
+  look_for_direct ();
+  host_.line_path_changed ();
+}
+
+// The client leads where there is a choice; a server leaves a way only when it has to.
+void
+Line::choose_way () {
+  WayEntry *best = nullptr;
+  for (WayEntry &entry : ways_)
+    if (entry.usable () && (!best || better (entry, *best))) best = &entry;
+  if (!best) return;
+  const WayEntry *now = way_in_use ();
+  if (!now || !now->usable () || (config_.watch.client && better (*best, *now))) use_way (*best);
+}
+
+void
+Line::keep_generation (Generation &generation) {
+  generation.attempt ().keep ();
+  if (negotiation_.current () != &generation) return;
+  keep_building ();
+  renewal_wanted_ = false;
+  if (!broken_) renewal_->disarm ();
+  host_.line_config_changed (generation.attempt ().local_config ());
+  host_.line_remote_config (*generation.attempt ().remote_config ());
+}
+
+// What is being built stays below the session, at least for a while.
+void
+Line::keep_building () {
+  generations_.push_back (negotiation_.take ());
+  arm_upkeep ();
+  while (generations_.size () > kMaxGenerations) {
+    const WayEntry *now = way_in_use ();
+    const auto oldest =
+        std::find_if (generations_.begin (), generations_.end (),
+                      [now] (const auto &one) { return !now || now->generation != one.get (); });
+    drop_generation (oldest->get ());
+  }
+}
+
+void
+Line::remove_ways_of (const Generation *generation) {
+  for (const WayEntry &entry : ways_) {
+    if (entry.generation != generation || !carrier_) continue;
+    g_debug ("line %s: way %u is left", config_.session.c_str (), entry.way);
+    watch_.forget (entry.way);
+    carrier_->ways->remove (entry.way);
+  }
+  ways_.erase (
+      std::remove_if (ways_.begin (), ways_.end (),
+                      [&] (const WayEntry &entry) { return entry.generation == generation; }),
+      ways_.end ());
+}
+
+void
+Line::drop_generation (const Generation *generation) {
+  remove_ways_of (generation);
+  if (negotiation_.current () == generation) negotiation_.drop ();
+  generations_.erase (std::remove_if (generations_.begin (), generations_.end (),
+                                      [&] (const auto &one) { return one.get () == generation; }),
+                      generations_.end ());
+  if (carrier_ && carrier_->ways->in_use () == 0) choose_way ();
+}
+
+void
+Line::arm_upkeep () {
+  upkeep_->arm (clock_.now () + kUpkeepEvery);
+}
+
+void
+Line::keep_up () {
+  const TimeUs now = clock_.now ();
+  if (following_ && !broken_ && !watch_.suspect () && now >= follow_until_) follow (false);
+  std::vector<const Generation *> left;
+  for (const auto &generation : generations_) {
+    TimeUs needed_at = 0;
+    for (const WayEntry &entry : ways_) {
+      if (entry.generation != generation.get () || !carrier_) continue;
+      if (entry.way == carrier_->ways->in_use ()) needed_at = now;
+      needed_at =
+          std::max ({needed_at, entry.added_at, carrier_->ways->last_carried_us (entry.way)});
+    }
+    const WayEntry *in_use = way_in_use ();
+    if (in_use && in_use->usable () && !broken_ && now - needed_at >= kLinger)
+      left.push_back (generation.get ());
+  }
+  for (const Generation *generation : left) drop_generation (generation);
+  if (generations_.size () > 1 || following_) arm_upkeep ();
+}
+
+// Only while the peer is silent, or asks for it: whoever repeats a captured check from another
+// address could otherwise draw the traffic away for a moment.
+void
+Line::follow (bool on) {
+  following_ = on;
+  for (const auto &generation : generations_)
+    if (IceTransport *ice = generation->attempt ().ice ()) ice->follow_peer (on);
+  if (on) arm_upkeep ();
+}
+
+// ------------------------------------------------------------------------------------ the watch
+
+void
+Line::watch_suspect () {
+  follow (true);
+}
+
+void
+Line::watch_probes () {
+  const bool go_back = broken_ && clock_.now () >= go_back_at_;
+  if (go_back) go_back_at_ = clock_.now () + kGoBackAfter;
+  for (const auto &generation : generations_) {
+    IceTransport *ice = generation->attempt ().ice ();
+    if (!ice) continue;
+    if (go_back) (void)ice->go_back ();
+    ice->check_pair ();
+  }
+}
+
+void
+Line::watch_broken (BreakReason reason) {
+  if (broken_) return;
+  broken_ = true;
+  broken_at_ = clock_.now ();
+  go_back_at_ = broken_at_ + kGoBackAfter;
+  g_debug ("line %s: broken", config_.session.c_str ());
+  if (Transport *transport = this->transport ()) transport->suspend ();
+  follow (true);
+  host_.line_broken (reason, std::exchange (break_detail_, {}));
+  renew_wait_ = 0;
+  if (live_) renew ();
+}
+
+void
+Line::watch_restored (TimeUs, PathGroup::Way way) {
+  WayEntry *entry = find_way (way);
+  if (entry && carrier_->ways->in_use () == 0) use_way (*entry);
+  if (Transport *transport = this->transport ()) transport->resume ();
+  if (!transport_ended_) end_break (false);
+}
+
+void
+Line::end_break (bool new_transport) {
+  if (!broken_) return;
+  broken_ = false;
+  g_debug ("line %s: restored", config_.session.c_str ());
+  if (!renewal_wanted_) renewal_->disarm ();
+  follow_until_ = clock_.now () + kFollowFor;
+  arm_upkeep ();
+  look_for_direct ();
+  host_.line_restored ({clock_.now () - broken_at_, new_transport});
+}
+
+void
+Line::watch_over (const Error &error) {
+  over_ = true;
+  renewal_->disarm ();
+  host_.line_over (error);
+}
+
+void
+Line::watch_way_answers (PathGroup::Way way) {
+  WayEntry *entry = find_way (way);
+  if (!entry) return;
+  const bool first = !std::exchange (entry->proven, true);
+  entry->failed = false;
+  if (first && entry->generation) keep_generation (*entry->generation);
+  ++entry->answers;
+  if (carrier_->ways->in_use () == way)
+    for (WayEntry &other : ways_) other.answers = 0;
+  else if (watch_.broken () || entry->answers >= kAnswersOfAnother)
+    use_way (*entry);
+  if (first) choose_way ();
+}
+
+void
+Line::watch_way_wanted (PathGroup::Way way) {
+  WayEntry *entry = find_way (way);
+  if (!entry) return;
+  const bool elsewhere = carrier_->ways->in_use () != way;
+  if (elsewhere && config_.watch.client && clock_.now () - wanted_at_ < kOwnWishLasts) return;
+  const TimeUs now = clock_.now ();
+  if (now - entry->wanted_last > kOwnWishLasts) entry->wanted_since = now;
+  entry->wanted_last = now;
+  IceTransport *ice = entry->generation ? entry->generation->attempt ().ice () : nullptr;
+  const TimeUs patience = kUnheardAnswers + 2 * watch_.pings ().smoothed_rtt_us;
+  if (ice && now - entry->wanted_since > patience) {
+    // Our answers go to where it was.
+    ice->follow_peer (true);
+    following_ = true;
+    follow_until_ = now + kFollowFor;
+    arm_upkeep ();
+  }
+  if (!elsewhere) return;
+  entry->proven = true;
+  if (entry->generation) keep_generation (*entry->generation);
+  carrier_->ways->use (way);
+  arm_upkeep ();
+  host_.line_path_changed ();
+}
+
+// The peer may have left it, while what comes over others keeps the line alive.
+void
+Line::watch_way_silent (PathGroup::Way way) {
+  if (WayEntry *entry = find_way (way)) entry->failed = true;
+  choose_way ();
+}
+
+void
+Line::watch_way_changed (PathGroup::Way way) {
+  WayEntry *entry = find_way (way);
+  if (!entry) return;
+  entry->failed = false;
+  if (watch_.suspect ()) watch_.network_changed ();
+  if (carrier_->ways->in_use () == way) host_.line_path_changed ();
+}
+
+void
+Line::watch_way_failed (PathGroup::Way way, const Error &error) {
+  WayEntry *entry = find_way (way);
+  if (!entry || entry->failed) return;
+  g_debug ("line %s: way %u failed: %s", config_.session.c_str (), way, error.message.c_str ());
+  entry->failed = true;
+  if (carrier_->ways->in_use () != way) return;
+  choose_way ();
+  if (carrier_->ways->in_use () != way) return;
+  const PathInfo info = carrier_->ways->info ();
+  // What libnice says of other pairs is for silence to show.
+  if (info.kind == kIceWay && !info.own_relay) return;
+  break_detail_ = error.message;
+  watch_.break_now (info.own_relay ? BreakReason::relay_lost : BreakReason::transport);
+}
+
+// -------------------------------------------------------------------------------- the transport
+
+void
+Line::transport_ended (const Error &error) {
+  transport_ended_ = true;
+  break_detail_ = error.message;
+  drop_generation (negotiation_.current ());
+  drop_carrier ();
+  generations_.clear ();
+  watch_.break_now (BreakReason::transport);
+}
+
+void
+Line::session_attached () {
+  if (!std::exchange (transport_ended_, false)) return;
+  end_break (true);
+  watch_.proved ();
+}
+
+PathInfo
+Line::path () const {
+  return carrier_ ? carrier_->ways->info () : PathInfo ();
+}
+
+std::uint64_t
+Line::dropped_datagrams () const {
+  return carrier_ ? carrier_->ways->dropped_datagrams () : 0;
+}
+
+std::vector<std::string>
+Line::report () const {
+  return generations_.empty () ? std::vector<std::string> ()
+                               : generations_.back ()->attempt ().report ();
+}
+
+}  // namespace p2p

@@ -1,0 +1,176 @@
+// What lies below a living session: one transport, the ways it may take, and the generations that
+// they belong to. Finds out when the line is broken, looks for other ways, moves to them, and says
+// when it is restored. line.cpp is about the ways in use, line_renewal.cpp about new ones.
+// Core thread only; destroyed by retire() only.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/line_watch.hpp"
+#include "core/negotiation.hpp"
+#include "net/network_snapshot.hpp"
+
+namespace p2p {
+
+class Line final : private LineWatch::Observer,
+                   private Generation::Host,
+                   private Negotiation::Host {
+ public:
+  struct Restored {
+    TimeUs outage = 0;
+    bool new_transport = false;  // the session replays what the peer has not confirmed
+  };
+
+  // None of these may destroy the line but by retire().
+  class Host {
+   public:
+    virtual ~Host () = default;
+    // Another attempt of the agent's, or one that speaks as `twin` does: see
+    // IceConfig::credentials.
+    virtual Result<std::unique_ptr<Attempt>> line_attempt (Attempt::Observer *observer,
+                                                           const NetworkConfig *twin) = 0;
+    virtual bool line_peer_present () const = 0;                        // at the meeting point
+    virtual void line_signal (const PeerSignal &signal) = 0;            // by the meeting point
+    virtual bool line_signal_in_band (const PeerSignal &signal) = 0;    // over the session
+    virtual Status line_check (const NetworkConfig &remote) const = 0;  // is it still that peer
+    virtual void line_config_changed (const NetworkConfig &local) = 0;
+    virtual void line_remote_config (const NetworkConfig &remote) = 0;
+    virtual void line_path_changed () = 0;
+    virtual void line_warning (const Error &warning) = 0;
+    // `detail`: what is known beside the reason, a sentence; may be empty.
+    virtual void line_broken (BreakReason reason, const std::string &detail) = 0;
+    // A new transport takes the place of the one before, which is gone after the call.
+    virtual void line_transport (Transport &transport) = 0;
+    virtual void line_restored (const Restored &restored) = 0;
+    virtual void line_over (const Error &error) = 0;  // for good
+  };
+
+  struct Config {
+    LineWatch::Config watch;
+    std::string session;  // its name on the wire
+    NetworkSnapshot network;
+  };
+
+  Line (const Config &config, Carrier carrier, Scheduler &clock, Host &host);
+  ~Line () override;
+  Line (const Line &) = delete;
+  Line &operator= (const Line &) = delete;
+
+  Transport *transport () const { return carrier_ ? carrier_->transport.get () : nullptr; }
+  // The session is up: what carried it stays, and others may follow.
+  void live (std::unique_ptr<Generation> generation, const std::string &newest_remote);
+  // Nothing is told any more; whoever owns it may retire it from inside of any call.
+  void end ();
+  bool broken () const { return broken_; }
+  const std::string &newest_remote () const { return negotiation_.newest_remote (); }
+
+  // Of this session, from the meeting point or over the session. False counts as rejected.
+  bool receive_signal (const PeerSignal &signal, bool in_band);
+  void peer_present ();
+  void network_changed (const NetworkSnapshot &now, const NetworkChange &change);
+  void network_lost (const NetworkSnapshot &now);  // moves, where there is another way
+  void look_at_once () { watch_.network_changed (); }
+  void set_settings (const LivenessSettings &settings) { watch_.set_settings (settings); }
+  void carried () { watch_.carried (); }
+  // The session's new transport has said hello: what was broken by the loss of the last one is not.
+  void session_attached ();
+  // The transport has ended, and the session has not.
+  void transport_ended (const Error &error);
+
+  PathInfo path () const;
+  std::uint64_t dropped_datagrams () const;
+  PingStats pings () { return watch_.pings (); }
+  std::vector<std::string> report () const;
+
+ private:
+  struct WayEntry {
+    PathGroup::Way way = 0;
+    Generation *generation = nullptr;
+    TimeUs added_at = 0;
+    bool proven = false;                       // it carried both directions once
+    bool failed = false;                       // its path says that nothing passes
+    bool base_gone = false;                    // its local address is not this machine's any more
+    unsigned answers = 0;                      // since the one in use has answered last
+    TimeUs wanted_since = 0, wanted_last = 0;  // the peer asks for it, and does not hear the answer
+    bool usable () const { return proven && !failed && !base_gone; }
+  };
+
+  // LineWatch::Observer
+  void watch_suspect () override;
+  void watch_probes () override;
+  void watch_broken (BreakReason reason) override;
+  void watch_restored (TimeUs outage, PathGroup::Way way) override;
+  void watch_over (const Error &error) override;
+  void watch_way_answers (PathGroup::Way way) override;
+  void watch_way_wanted (PathGroup::Way way) override;
+  void watch_way_silent (PathGroup::Way way) override;
+  void watch_way_changed (PathGroup::Way way) override;
+  void watch_way_failed (PathGroup::Way way, const Error &error) override;
+  // Generation::Host
+  void generation_says (const PeerSignal &signal) override;
+  void generation_config_changed (Generation &generation) override;
+  void generation_connected (Generation &generation, Carrier carrier) override;
+  void generation_path (Generation &generation, Path &path) override;
+  void generation_lost (Generation &generation, const Error &error) override;
+  void generation_pair_changed (Generation &generation) override;
+  void generation_warning (const Error &warning) override;
+  // Negotiation::Host
+  std::unique_ptr<Generation> negotiation_generation () override;
+  void negotiation_hello (PeerSignal hello) override;
+  bool negotiation_peer_there () const override;
+  bool negotiation_start (const PeerSignal &hello) override;
+
+  // line.cpp
+  WayEntry *find_way (PathGroup::Way way);
+  WayEntry *way_in_use () { return carrier_ ? find_way (carrier_->ways->in_use ()) : nullptr; }
+  bool better (const WayEntry &one, const WayEntry &other) const;
+  void use_way (WayEntry &entry);
+  void choose_way ();
+  void keep_generation (Generation &generation);
+  void keep_building ();
+  void remove_ways_of (const Generation *generation);
+  void drop_generation (const Generation *generation);
+  void drop_carrier ();
+  void follow (bool on);
+  void keep_up ();
+  void arm_upkeep ();
+  void end_break (bool new_transport);
+
+  // line_renewal.cpp
+  bool in_band () const;
+  bool can_signal () const;
+  void doubt_line ();
+  void renew ();
+  void renew_alone ();
+  void renew_later ();
+  void look_for_direct ();
+  bool is_dead (const Generation &generation) const;
+  void note_bases ();
+
+  const Config config_;
+  Scheduler &clock_;
+  Host &host_;
+  NetworkSnapshot network_;
+  Negotiation negotiation_;
+  std::vector<std::unique_ptr<Generation>> generations_;  // whose ways are in the carrier
+  std::unique_ptr<Carrier> carrier_;                      // retired before them; null: it has ended
+  LineWatch watch_;
+  std::vector<WayEntry> ways_;  // of carrier_
+  bool live_ = false, broken_ = false, over_ = false;
+  bool transport_ended_ = false;      // and no other one carries the session yet
+  bool new_transport_asked_ = false;  // by the peer, in the hello that is being read
+  TimeUs broken_at_ = 0;
+  std::string break_detail_;
+  TimeUs wanted_at_ = 0;      // when this side asked for a way last
+  TimeUs doubted_until_ = 0;  // by the peer
+  bool following_ = false;
+  TimeUs follow_until_ = 0, go_back_at_ = 0;
+  const std::unique_ptr<Scheduler::Timer> upkeep_, renewal_;
+  bool renewal_wanted_ = false;  // because of the network, also while nothing is broken
+  unsigned renewals_left_ = 0;
+  TimeUs renew_wait_ = 0, direct_wait_ = 0;
+};
+
+}  // namespace p2p
