@@ -66,11 +66,15 @@ on_events () {
 
 void
 run_on_events (std::function<void ()> work) {
-  using Work = std::function<void ()>;
-  if (on_events ()) {
+  if (on_events ())
     work ();
-    return;
-  }
+  else
+    post_to (p2p_get_event_context (), std::move (work));
+}
+
+void
+post_to (GMainContext *context, std::function<void ()> work) {
+  using Work = std::function<void ()>;
   GSource *source = g_idle_source_new ();
   g_source_set_static_name (source, "p2p element task");
   g_source_set_priority (source, G_PRIORITY_DEFAULT);
@@ -81,7 +85,7 @@ run_on_events (std::function<void ()> work) {
         return G_SOURCE_REMOVE;
       },
       new Work (std::move (work)), [] (gpointer data) { delete static_cast<Work *> (data); });
-  g_source_attach (source, p2p_get_event_context ());
+  g_source_attach (source, context);
   g_source_unref (source);
 }
 
@@ -162,6 +166,7 @@ SharedAgent::configure (const ElementSettings &settings) {
   if (!peer) g_object_set (agent_.get (), "accept-policy", P2P_ACCEPT_POLICY_ASK, nullptr);
   g_object_set (agent_.get (), "ice-transport-policy", settings.ice_transport_policy, "data-path",
                 settings.data_path, nullptr);
+  set_liveness (settings.liveness);
   if (!settings.stun_server.empty () &&
       !p2p_agent_set_stun_server (agent_.get (), settings.stun_server.c_str (), &raw))
     return take_error (raw);
@@ -174,6 +179,25 @@ SharedAgent::configure (const ElementSettings &settings) {
   if (users_.empty () && !p2p_agent_set_rendezvous (agent_.get (), rendezvous_.c_str (), &raw))
     return take_error (raw);
   return {};
+}
+
+Ref<GMainContext>
+SharedAgent::context () const {
+  GMainContext *context = nullptr;
+  g_object_get (agent_.get (), "main-context", &context, nullptr);
+  return Ref<GMainContext>::adopt (context);
+}
+
+void
+SharedAgent::set_liveness (const LivenessWishes &wishes) {
+  if (!ours_) return;
+  const auto set = [this] (const char *property, const std::optional<guint> &value) {
+    if (value) g_object_set (agent_.get (), property, *value, nullptr);
+  };
+  set ("ping-interval", wishes.ping_interval_ms);
+  set ("ping-timeout", wishes.ping_timeout_ms);
+  set ("peer-comeback-timeout", wishes.peer_comeback_timeout_ms);
+  set ("idle-timeout", wishes.idle_timeout_ms);
 }
 
 Status
@@ -258,13 +282,16 @@ SharedAgent::offer () {
 void
 SharedAgent::offer (P2pConnection *connection) {
   if (!is_living (connection)) return;
+  bool somebody_soon = false;
   for_each_user ([&] (AgentUser &user) {
-    if (user.wants_any_peer ()) user.offered (connection);
+    const AgentUser::Wish wish = user.wishes_any_peer ();
+    if (wish == AgentUser::Wish::now) user.offered (connection);
+    if (wish == AgentUser::Wish::soon) somebody_soon = true;
   });
   if (!ours_ || p2p_connection_get_state (connection) != P2P_CONNECTION_STATE_INCOMING) return;
   if (find (connection))
     p2p_connection_accept (connection);
-  else
+  else if (!somebody_soon)
     p2p_connection_refuse (connection, "It has its peer already.");
 }
 

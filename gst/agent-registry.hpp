@@ -19,6 +19,8 @@ namespace p2p {
 // Runs `work` on P2p's event context: at once when called there, otherwise as soon as it can.
 void run_on_events (std::function<void ()> work);
 bool on_events ();
+// Always later, after what was posted to the same context before.
+void post_to (GMainContext *context, std::function<void ()> work);
 
 Error to_error (const GError *error);
 Error take_error (GError *error);  // (transfer full)
@@ -30,8 +32,10 @@ using CloseToken = std::shared_ptr<void>;
 class AgentUser {
  public:
   virtual ~AgentUser () = default;
-  // Whether this one still looks for a peer and takes any; offered() gives it one.
-  virtual bool wants_any_peer () const = 0;
+  // Whether this one looks for a peer and takes any, which offered() gives it; `soon` will be `now`
+  // before long.
+  enum class Wish { none, soon, now };
+  virtual Wish wishes_any_peer () const = 0;
   virtual void offered (P2pConnection *connection) = 0;
   virtual void rejected (const Error &reason) = 0;  // somebody who could not prove who they are
   virtual void agent_failed (const Error &error) = 0;
@@ -47,6 +51,10 @@ class SharedAgent : public std::enable_shared_from_this<SharedAgent> {
 
   P2pAgent *agent () const { return agent_.get (); }
   const std::string &rendezvous () const { return rendezvous_; }
+
+  Ref<GMainContext> context () const;  // where the agent's signals come
+  // Of an agent that is not the application's. What an element was told last holds for all.
+  void set_liveness (const LivenessWishes &wishes);
 
   // Gives connections that came by themselves to the users that wait for one.
   void offer ();

@@ -68,22 +68,26 @@ class BusReporter final : public LinkObserver {
   BusReporter (const BusReporter &) = delete;
   BusReporter &operator= (const BusReporter &) = delete;
 
-  void link_state_changed (P2pConnectionState state, P2pConnection *connection) override {
+  void link_state_changed (const ConnectionEvent &event, P2pConnection *connection) override {
     const auto element = lock ();
     if (!element) return;
-    const UniqueChars reason (p2p_connection_dup_state_reason (connection));
     GstStructure *fields = gst_structure_new (
-        "p2p-connection-state", "state", P2P_TYPE_CONNECTION_STATE, state, "reason", G_TYPE_STRING,
-        reason.get (), "peer", G_TYPE_STRING, p2p_connection_get_peer (connection),
+        "p2p-connection-state", "state", P2P_TYPE_CONNECTION_STATE, event.state, "reason",
+        G_TYPE_STRING, event.reason.c_str (), "break-reason", P2P_TYPE_BREAK_REASON,
+        event.break_reason, "peer", G_TYPE_STRING, p2p_connection_get_peer (connection),
         "authentication", P2P_TYPE_AUTHENTICATION, p2p_connection_get_authentication (connection),
         nullptr);
-    if (state == P2P_CONNECTION_STATE_CONNECTED) add_path (fields, connection);
+    if (event.state == P2P_CONNECTION_STATE_CONNECTED) add_path (fields, connection);
+    if (event.restored) {
+      gst_structure_set (fields, "outage-ms", G_TYPE_UINT64, guint64 (event.outage_ms), nullptr);
+      add_fields (fields, event.restored.get ());
+    }
     const UniqueStructure kept (gst_structure_copy (fields));
     GST_INFO_OBJECT (element.get (), "%" GST_PTR_FORMAT, static_cast<void *> (fields));
     gst_element_post_message (element.get (),
                               gst_message_new_element (GST_OBJECT (element.get ()), fields));
     g_object_notify (G_OBJECT (element.get ()), "connection-state");
-    warn_when_degraded (element.get (), state, kept.get ());
+    warn_when_degraded (element.get (), event.state, kept.get ());
   }
 
   void link_failed (const Error &error, bool connected) override {

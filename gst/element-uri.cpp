@@ -107,7 +107,17 @@ ElementCore::to_uri () const {
     add ("ice-transport-policy", "relay");
   if (s.max_queue_bytes != defaults.max_queue_bytes)
     add ("max-queue-bytes", std::to_string (s.max_queue_bytes));
-  if (!sends_) return uri;
+  const auto add_wish = [&] (const char *name, const std::optional<guint> &value) {
+    if (value) add (name, std::to_string (*value));
+  };
+  add_wish ("ping-interval", s.liveness.ping_interval_ms);
+  add_wish ("ping-timeout", s.liveness.ping_timeout_ms);
+  add_wish ("peer-comeback-timeout", s.liveness.peer_comeback_timeout_ms);
+  add_wish ("idle-timeout", s.liveness.idle_timeout_ms);
+  if (!sends_) {
+    if (s.keep_listening) add ("keep-listening", text_of (true));
+    return uri;
+  }
   if (s.wait_for_connection != defaults.wait_for_connection)
     add ("wait-for-connection", text_of (s.wait_for_connection));
   if (s.reliable != defaults.reliable) add ("reliable", text_of (s.reliable));

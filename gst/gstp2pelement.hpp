@@ -44,6 +44,7 @@ class ElementCore {
   GstStructure *stats () const;  // (transfer full)
 
  private:
+  bool set_liveness (guint id, const GValue *value);  // false: it is another property
   P2pUri to_uri () const;
 
   GstElement *const element_;

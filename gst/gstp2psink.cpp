@@ -17,10 +17,13 @@
  * go upstream stay in their pipeline; a muxer before the sink carries tags. The caps must be of
  * plain values, in system memory.
  *
+ * While the connection is broken, what was sent waits for its restore, and the full queue blocks. A
+ * connection that is lost for good is an error.
+ *
  * With `wait-for-connection=false` buffers are dropped, and counted in `stats`, while there is no
- * connection. At EOS the sink waits until the peer has taken everything, and gives up with a
- * warning when the peer has taken nothing for `drain-timeout`. A peer that leaves before ends the
- * stream: EOS, with a warning.
+ * connection or it is broken. At EOS the sink waits until the peer has taken everything, and gives
+ * up with a warning when the peer has taken nothing for `drain-timeout`, which does not count while
+ * the connection is broken. A peer that leaves before ends the stream: EOS, with a warning.
  *
  * ## Example launch lines
  * |[
@@ -201,8 +204,11 @@ send (GstBaseSink *base, p2p::Link &link, P2pMessage *message) {
       if (flow != GST_FLOW_OK) return flow;
       continue;
     }
-    if (g_error_matches (error.get (), P2P_ERROR, P2P_ERROR_CLOSED)) return peer_left (base);
-    link.fail (p2p::to_error (error.get ()));
+    // Also what ended the connection by an error may be called closed.
+    const p2p::Status removal = link.removal_error ();
+    if (g_error_matches (error.get (), P2P_ERROR, P2P_ERROR_CLOSED) && !removal)
+      return peer_left (base);
+    link.fail (removal ? *removal : p2p::to_error (error.get ()));
     return kFailed;
   }
 }

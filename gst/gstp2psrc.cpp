@@ -13,15 +13,27 @@
  * The source is live. The first buffer plays when it arrives, and the following ones keep their
  * distance to it; buffers without timestamps get their time of arrival. With `do-timestamp` all get
  * their time of arrival. An orderly end of the peer is EOS; a connection that is lost for good is
- * an error.
+ * an error. While the connection is broken the source waits: that is neither.
+ *
+ * With `keep-listening` neither of them ends the stream: the source waits for another session, of
+ * `peer` or without one of the next that comes, and goes on with a buffer that is a discontinuity,
+ * after new caps where these have changed. Why the last session ended is a warning then, and so is
+ * somebody who could not prove who they are.
+ *
+ * `ping-interval`, `ping-timeout`, `peer-comeback-timeout` and `idle-timeout` belong to the agent,
+ * as in #P2pAgent. Elements with the same id share one: what any of them is told counts, and what
+ * none is told stays as it is by default; of several, the one that was told last, be it when it
+ * started or while it played. With `agent`, they are the application's to set there.
  *
  * Messages on the bus: an element message `p2p-connection-state` at each change, with the fields
- * `state`, `reason`, `peer`, `authentication`, and once connected `path-kind`, `local-candidate`
- * and `remote-candidate` (the pair in use), `relayed`, `connect-took-ms`, and all that both sides
- * offered, as lists of SDP lines in `local-candidates` and `remote-candidates`. A warning when
- * nothing but the rendezvous server vouches for the peer (an info, when the peers meet on a socket
- * of this machine), when the connection is broken and being restored, when it takes a relay that
- * nobody asked for, and when the meeting point cannot be reached, which is tried again.
+ * `state`, `reason`, `break-reason`, `peer`, `authentication`, and once connected `path-kind`,
+ * `local-candidate` and `remote-candidate` (the pair in use), `relayed`, `connect-took-ms`, and all
+ * that both sides offered, as lists of SDP lines in `local-candidates` and `remote-candidates`.
+ * When a break has ended also `outage-ms`, `new-transport` (whether another QUIC connection had to
+ * be made) and `replayed-messages`, `replayed-bytes` (what was sent again over that). A warning
+ * when nothing but the rendezvous server vouches for the peer (an info, when the peers meet on a
+ * socket of this machine), when the connection is broken and being restored, when it takes a relay
+ * that nobody asked for, and when the meeting point cannot be reached, which is tried again.
  *
  * ## Example launch lines
  * |[
@@ -33,6 +45,8 @@
  * Since: 1.0
  */
 #include "gstp2psrc.h"
+
+#include <utility>
 
 #include "buffer-codec.hpp"
 #include "gstp2pelement.hpp"
@@ -49,6 +63,8 @@ constexpr GstClockTime kLatency = 100 * GST_MSECOND;
 // The link has posted the error, and GstBaseSrc would post another one for GST_FLOW_ERROR; this
 // ends the stream for what is downstream just the same.
 constexpr GstFlowReturn kFailed = GST_FLOW_EOS;
+// The session has ended, and another one is waited for.
+constexpr GstFlowReturn kNextSession = GST_FLOW_CUSTOM_SUCCESS;
 
 struct Private {
   explicit Private (GstElement *element) : core (element, false) {}
@@ -57,6 +73,7 @@ struct Private {
   // Streaming thread only; made anew at each start.
   p2p::BufferDecoder decoder;
   p2p::TimestampMapper timestamps;
+  bool another_session = false;  // begins with the next buffer
 };
 
 GstStaticPadTemplate src_template =
@@ -113,6 +130,7 @@ gst_p2p_src_start (GstBaseSrc *base) {
   Private &priv = priv_of (base);
   priv.decoder = p2p::BufferDecoder ();
   priv.timestamps = p2p::TimestampMapper ();
+  priv.another_session = false;
   return priv.core.start ();
 }
 
@@ -171,10 +189,13 @@ receive (GstP2pSrc *self, p2p::Link &link, p2p::DecodedBuffer &decoded) {
       if (g_error_matches (error.get (), G_IO_ERROR, G_IO_ERROR_CANCELLED))
         return GST_FLOW_FLUSHING;
       GST_INFO_OBJECT (self, "no more buffers: %s", error->message);
-      if (g_error_matches (error.get (), P2P_ERROR, P2P_ERROR_END_OF_STREAM) ||
-          g_error_matches (error.get (), P2P_ERROR, P2P_ERROR_CLOSED))
+      if (priv.core.settings ().keep_listening) return kNextSession;
+      if (g_error_matches (error.get (), P2P_ERROR, P2P_ERROR_END_OF_STREAM)) return GST_FLOW_EOS;
+      // Also what ended the connection by an error may be called closed.
+      const p2p::Status removal = link.removal_error ();
+      if (g_error_matches (error.get (), P2P_ERROR, P2P_ERROR_CLOSED) && !removal)
         return GST_FLOW_EOS;
-      link.fail (p2p::to_error (error.get ()));
+      link.fail (removal ? *removal : p2p::to_error (error.get ()));
       return kFailed;
     }
     auto result = priv.decoder.decode (message.get ());
@@ -197,6 +218,31 @@ running_time (GstElement *element) {
   return now > base ? now - base : 0;
 }
 
+// The next buffer of this session or of the next one.
+static GstFlowReturn
+receive_next (GstP2pSrc *self, p2p::Link &link, p2p::DecodedBuffer &decoded) {
+  Private &priv = *self->priv;
+  for (;;) {
+    switch (link.wait_ready (false, priv.core.cancellable ())) {
+      case p2p::Link::Wait::ready:
+        break;
+      case p2p::Link::Wait::interrupted:
+        return GST_FLOW_FLUSHING;
+      case p2p::Link::Wait::ended:
+        return GST_FLOW_EOS;
+      case p2p::Link::Wait::failed:
+      case p2p::Link::Wait::stalled:
+        return kFailed;
+    }
+    const GstFlowReturn flow = receive (self, link, decoded);
+    if (flow != kNextSession) return flow;
+    // What came of a buffer in parts stays unfinished, and the next session tells its caps anew.
+    priv.decoder = p2p::BufferDecoder ();
+    priv.another_session = true;
+    link.listen_again ();
+  }
+}
+
 static GstFlowReturn
 gst_p2p_src_create (GstPushSrc *push, GstBuffer **buffer) {
   auto *self = GST_P2P_SRC (push);
@@ -204,19 +250,8 @@ gst_p2p_src_create (GstPushSrc *push, GstBuffer **buffer) {
   Private &priv = *self->priv;
   const auto link = priv.core.link ();
   if (!link) return GST_FLOW_FLUSHING;
-  switch (link->wait_ready (false, priv.core.cancellable ())) {
-    case p2p::Link::Wait::ready:
-      break;
-    case p2p::Link::Wait::interrupted:
-      return GST_FLOW_FLUSHING;
-    case p2p::Link::Wait::ended:
-      return GST_FLOW_EOS;
-    case p2p::Link::Wait::failed:
-    case p2p::Link::Wait::stalled:
-      return kFailed;
-  }
   p2p::DecodedBuffer decoded;
-  const GstFlowReturn flow = receive (self, *link, decoded);
+  const GstFlowReturn flow = receive_next (self, *link, decoded);
   if (flow != GST_FLOW_OK) return flow;
 
   if (decoded.caps && !priv.core.caps ()) {
@@ -225,6 +260,10 @@ gst_p2p_src_create (GstPushSrc *push, GstBuffer **buffer) {
     if (!gst_base_src_set_caps (base, decoded.caps.get ())) return GST_FLOW_NOT_NEGOTIATED;
   }
   GstBuffer *received = decoded.buffer.get ();
+  if (std::exchange (priv.another_session, false)) {
+    GST_BUFFER_FLAG_SET (received, GST_BUFFER_FLAG_DISCONT);
+    decoded.new_segment = true;
+  }
   if (gst_base_src_get_do_timestamp (base)) {
     GST_BUFFER_PTS (received) = GST_BUFFER_DTS (received) = GST_CLOCK_TIME_NONE;
   } else if (priv.timestamps.map (received, running_time (GST_ELEMENT (self)),

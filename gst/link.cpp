@@ -1,6 +1,5 @@
 #include "link.hpp"
 
-#include <algorithm>
 #include <chrono>
 
 namespace p2p {
@@ -11,7 +10,7 @@ using std::chrono::milliseconds;
 // An element has to stop in less than a second; a peer that was not told in this time notices by
 // itself that we are gone.
 constexpr milliseconds kMaxCloseWait (500);
-constexpr milliseconds kFlushLook (250);  // how often the flush looks for progress
+constexpr guint kPauseMs = 1000;  // after a connection that never came up
 
 // Told to wait_closed() by the last CloseToken that goes.
 struct Closing {
@@ -48,24 +47,7 @@ make_options (const ElementSettings &settings) {
   return options;
 }
 
-// What is still to be confirmed by the peer; changes with every message that it takes.
-guint64
-queued_bytes (P2pChannel *channel) {
-  const auto stats = Ref<GVariant>::adopt (p2p_channel_get_stats (channel));
-  guint64 bytes = 0;
-  g_variant_lookup (stats.get (), "queued-bytes", "t", &bytes);
-  return bytes;
-}
-
 }  // namespace
-
-// A flush that goes on in the background while a streaming thread watches it.
-struct Link::FlushTask {
-  std::weak_ptr<Link> link;
-  Ref<GCancellable> cancellable = Ref<GCancellable>::adopt (g_cancellable_new ());
-  bool done = false;  // guarded by the link's mutex
-  Status error;       // likewise
-};
 
 std::shared_ptr<Link>
 Link::open (const ElementSettings &settings, bool sends, std::shared_ptr<LinkObserver> observer) {
@@ -86,6 +68,12 @@ Link::start () {
     return;
   }
   agent_ = std::move (*agent);
+  seek ();
+}
+
+void
+Link::seek () {
+  if (closed ()) return;
   if (settings_.peer.empty ()) {
     agent_->offer ();
     return;
@@ -97,10 +85,13 @@ Link::start () {
     adopt (*connection);
 }
 
-bool
-Link::wants_any_peer () const {
+AgentUser::Wish
+Link::wishes_any_peer () const {
   const Lock lock (mutex_);
-  return settings_.peer.empty () && !connection_ && !closed_ && !failure_ && agent_;
+  if (!settings_.peer.empty () || closed_ || failure_ || !agent_) return Wish::none;
+  if (!connection_) return Wish::now;
+  const bool soon = settings_.keep_listening && state_ == P2P_CONNECTION_STATE_REMOVED;
+  return soon ? Wish::soon : Wish::none;
 }
 
 void
@@ -120,14 +111,11 @@ Link::adopt (const Ref<P2pConnection> &connection) {
     const Lock lock (mutex_);
     connection_ = connection;
   }
-  state_handler_ = connect_handler (
-      connection.get (), "notify::state",
-      +[] (P2pConnection *, GParamSpec *, gpointer data) {
-        run_on_events ([weak = *static_cast<WeakLink *> (data)] {
-          if (const auto link = weak.lock ()) link->refresh ();
-        });
-      },
-      weak_from_this ());
+  told_ = P2P_CONNECTION_STATE_CONNECTING;
+  watch_ = StateWatch::start (connection.get (), agent_->context ().get (),
+                              [weak = weak_from_this ()] (const ConnectionEvent &event) {
+                                if (const auto link = weak.lock ()) link->take (event);
+                              });
   warning_handler_ = connect_handler (
       connection.get (), "warning",
       +[] (P2pConnection *, const GError *error, gpointer data) {
@@ -136,10 +124,19 @@ Link::adopt (const Ref<P2pConnection> &connection) {
         });
       },
       weak_from_this ());
+  open_channel (connection.get ());
+  refresh ();
+}
+
+void
+Link::open_channel (P2pConnection *connection) {
   auto channel =
-      agent_->open_channel (connection.get (), settings_.channel, make_options (settings_).get ());
+      agent_->open_channel (connection, settings_.channel, make_options (settings_).get ());
   if (!channel) {
-    fail (channel.error ());
+    // The next one comes after its end was told.
+    begins_again_ = settings_.keep_listening &&
+                    p2p_connection_get_state (connection) == P2P_CONNECTION_STATE_REMOVED;
+    if (!begins_again_) fail (channel.error ());
     return;
   }
   {
@@ -147,45 +144,161 @@ Link::adopt (const Ref<P2pConnection> &connection) {
     channel_ = std::move (*channel);
   }
   changed_.notify_all ();
+}
+
+// What the connection's signals say, in order; what holds now may be ahead of it.
+void
+Link::take (const ConnectionEvent &event) {
+  const auto connection = this->connection ();
+  if (closed () || !connection) return;
   refresh ();
+  told_ = event.state;
+  observer_->link_state_changed (event, connection.get ());
+  if (event.state == P2P_CONNECTION_STATE_CONNECTED &&
+      p2p_connection_get_authentication (connection.get ()) == P2P_AUTHENTICATION_SIGNALING &&
+      !std::exchange (told_unauthenticated_, true))
+    observer_->link_unauthenticated (p2p_connection_get_peer (connection.get ()),
+                                     agent_ && agent_->rendezvous () == kLocalRendezvous);
+  if (event.state == P2P_CONNECTION_STATE_REMOVED) take_removal ();
+}
+
+void
+Link::take_removal () {
+  const Status error = removal_error ();
+  if (settings_.keep_listening) {
+    if (error) agent_warned (*error);
+    begin_again ();
+    return;
+  }
+  bool was_connected;
+  {
+    const Lock lock (mutex_);
+    was_connected = was_connected_;
+  }
+  // What came before the end still waits in the channel: a receiver meets the error after that.
+  if (error && (sends_ || !was_connected)) fail (*error);
 }
 
 // Takes over the connection's state.
 void
 Link::refresh () {
-  Lock lock (mutex_);
-  if (closed_ || !connection_) return;
-  const auto connection = connection_;
-  lock.unlock ();
+  const auto connection = this->connection ();
+  if (!connection) return;
   const P2pConnectionState state = p2p_connection_get_state (connection.get ());
-  const P2pAuthentication authentication = p2p_connection_get_authentication (connection.get ());
-  GError *raw = state == P2P_CONNECTION_STATE_REMOVED ? p2p_connection_dup_error (connection.get ())
-                                                      : nullptr;
-  const bool removed_by_error = raw;
-  const Error error = take_error (raw);
-
-  lock.lock ();
-  if (closed_) return;
-  const bool changed = std::exchange (state_, state) != state;
-  const bool first_connected = state == P2P_CONNECTION_STATE_CONNECTED && !was_connected_;
-  if (first_connected) was_connected_ = true;
-  // What came before the end still waits in the channel: a receiver meets the error after that.
-  const bool tell_error = removed_by_error && (sends_ || !was_connected_);
-  if (state == P2P_CONNECTION_STATE_REMOVED && !removed_by_error) ended_ = true;
-  lock.unlock ();
+  const bool ended = state == P2P_CONNECTION_STATE_REMOVED && !removal_error ();
+  {
+    const Lock lock (mutex_);
+    if (closed_) return;
+    state_ = state;
+    if (state == P2P_CONNECTION_STATE_CONNECTED) was_connected_ = true;
+    if (ended && !settings_.keep_listening) ended_ = true;
+  }
   changed_.notify_all ();
+}
 
-  if (changed) observer_->link_state_changed (state, connection.get ());
-  if (first_connected && authentication == P2P_AUTHENTICATION_SIGNALING)
-    observer_->link_unauthenticated (p2p_connection_get_peer (connection.get ()),
-                                     agent_ && agent_->rendezvous () == kLocalRendezvous);
-  if (tell_error) fail (error);
+void
+Link::listen_again () {
+  Ref<P2pChannel> parting;
+  {
+    const Lock lock (mutex_);
+    if (closed_ || !channel_) return;
+    parting = parting_ = std::move (channel_);
+  }
+  // Its name is free for the next one when both directions have ended.
+  p2p_channel_end (parting.get ());
+  run_on_events ([self = shared_from_this (), parting] {
+    if (self->closed ()) return;
+    self->begins_again_ = true;
+    self->closed_handler_ = connect_handler (
+        parting.get (), "closed",
+        +[] (P2pChannel *, gpointer data) {
+          run_on_events ([weak = *static_cast<WeakLink *> (data)] {
+            if (const auto link = weak.lock ()) link->begin_again ();
+          });
+        },
+        self->weak_from_this ());
+    self->begin_again ();
+  });
+}
+
+// Goes on to another session: over the same connection, where only the channel has ended, or over
+// the next one.
+void
+Link::begin_again () {
+  Ref<P2pConnection> connection;
+  Ref<P2pChannel> parting;
+  bool was_connected;
+  {
+    const Lock lock (mutex_);
+    if (closed_ || !begins_again_) return;
+    connection = connection_;
+    parting = parting_;
+    was_connected = was_connected_;
+  }
+  const bool removed = p2p_connection_get_state (connection.get ()) == P2P_CONNECTION_STATE_REMOVED;
+  if (removed && told_ != P2P_CONNECTION_STATE_REMOVED) return;
+  if (!removed && (!parting || p2p_channel_is_open (parting.get ()))) return;
+  begins_again_ = false;
+  if (!removed) agent_->use (connection.get ());
+  let_go (removed ? connection.get () : nullptr, parting.get ());
+  agent_->release (connection.get (), parting.get (), {});
+  {
+    const Lock lock (mutex_);
+    parting_.reset ();
+    if (removed) {
+      connection_.reset ();
+      was_connected_ = false;
+    }
+  }
+  if (!removed)
+    open_channel (connection.get ());
+  else if (was_connected)
+    seek ();
+  else
+    seek_later ();
+}
+
+// A peer that cannot be reached is not to be tried without a pause.
+void
+Link::seek_later () {
+  GSource *source = g_timeout_source_new (kPauseMs);
+  g_source_set_callback (
+      source,
+      [] (gpointer data) -> gboolean {
+        if (const auto link = static_cast<WeakLink *> (data)->lock ()) link->seek ();
+        return G_SOURCE_REMOVE;
+      },
+      new WeakLink (weak_from_this ()),
+      [] (gpointer data) { delete static_cast<WeakLink *> (data); });
+  g_source_attach (source, p2p_get_event_context ());
+  g_source_unref (source);
+}
+
+// Hears nothing of them any more; either may be null.
+void
+Link::let_go (P2pConnection *connection, P2pChannel *parting) {
+  if (connection) {
+    watch_->stop ();
+    watch_.reset ();
+    g_signal_handler_disconnect (connection, warning_handler_);
+    told_unauthenticated_ = false;
+  }
+  if (parting && closed_handler_)
+    g_signal_handler_disconnect (parting, std::exchange (closed_handler_, 0));
+}
+
+void
+Link::set_liveness (const LivenessWishes &wishes) {
+  run_on_events ([self = shared_from_this (), wishes] {
+    if (self->agent_) self->agent_->set_liveness (wishes);
+  });
 }
 
 void
 Link::rejected (const Error &reason) {
   // For one who waits for anybody, this was the peer that was to come.
-  if (reason.code == P2P_ERROR_NOT_AUTHORIZED && wants_any_peer ())
+  if (reason.code == P2P_ERROR_NOT_AUTHORIZED && wishes_any_peer () == Wish::now &&
+      !settings_.keep_listening)
     fail (reason);
   else
     agent_warned (reason);
@@ -214,82 +327,6 @@ Link::fail (const Error &error) {
   observer_->link_failed (error, connected);
 }
 
-Link::Wait
-Link::wait_ready (bool connected, GCancellable *cancellable) {
-  Lock lock (mutex_);
-  for (;;) {
-    if (g_cancellable_is_cancelled (cancellable)) return Wait::interrupted;
-    if (failure_) return Wait::failed;
-    if (channel_ && (!connected || state_ == P2P_CONNECTION_STATE_CONNECTED || was_connected_))
-      return Wait::ready;
-    if (ended_ || closed_) return Wait::ended;
-    changed_.wait (lock);
-  }
-}
-
-Link::Wait
-Link::wait_flushed (GCancellable *cancellable) {
-  const auto channel = this->channel ();
-  const auto task = std::make_shared<FlushTask> ();
-  task->link = weak_from_this ();
-  run_on_events ([channel, task] {
-    using Shared = std::shared_ptr<FlushTask>;
-    p2p_channel_flush_async (
-        channel.get (), task->cancellable.get (),
-        [] (GObject *object, GAsyncResult *result, gpointer data) {
-          const std::unique_ptr<Shared> shared (static_cast<Shared *> (data));
-          FlushTask &flush = **shared;
-          GError *raw = nullptr;
-          const bool flushed = p2p_channel_flush_finish (P2P_CHANNEL (object), result, &raw);
-          const Error error = take_error (raw);
-          const auto link = flush.link.lock ();
-          if (!link) return;
-          {
-            const Lock lock (link->mutex_);
-            flush.done = true;
-            if (!flushed) flush.error = error;
-          }
-          link->changed_.notify_all ();
-        },
-        new Shared (task));
-  });
-
-  const milliseconds max_stall (settings_.drain_timeout_ms);
-  const milliseconds look = std::min (kFlushLook, max_stall);
-  guint64 waiting = queued_bytes (channel.get ());
-  milliseconds stalled (0);
-  Lock lock (mutex_);
-  while (!task->done) {
-    if (failure_ || closed_ || g_cancellable_is_cancelled (cancellable) || stalled >= max_stall)
-      break;
-    if (changed_.wait_for (lock, look) == std::cv_status::no_timeout) continue;
-    lock.unlock ();
-    const guint64 now = queued_bytes (channel.get ());
-    stalled = now == waiting ? stalled + look : milliseconds (0);
-    waiting = now;
-    lock.lock ();
-  }
-  if (task->done && !task->error) return Wait::ready;
-  const bool failed = failure_ || (task->done && task->error->code != P2P_ERROR_CLOSED);
-  const Status error = task->done ? task->error : Status ();
-  const bool ended = task->done || closed_;
-  const bool interrupted = g_cancellable_is_cancelled (cancellable);
-  lock.unlock ();
-  g_cancellable_cancel (task->cancellable.get ());
-  if (failed) {
-    if (error) fail (*error);
-    return Wait::failed;
-  }
-  return interrupted ? Wait::interrupted : ended ? Wait::ended : Wait::stalled;
-}
-
-void
-Link::wake () {
-  // Under the lock, so that a waiter is either before its look at the cancellable or waiting.
-  const Lock lock (mutex_);
-  changed_.notify_all ();
-}
-
 void
 Link::close () {
   {
@@ -316,19 +353,18 @@ Link::close () {
 void
 Link::release (const CloseToken &token) {
   Ref<P2pConnection> connection;
-  Ref<P2pChannel> channel;
+  Ref<P2pChannel> channel, parting;
   {
     const Lock lock (mutex_);
     connection = std::move (connection_);
     channel = std::move (channel_);
+    parting = std::move (parting_);
     state_ = P2P_CONNECTION_STATE_REMOVED;
   }
-  if (connection) {
-    g_signal_handler_disconnect (connection.get (), state_handler_);
-    if (warning_handler_) g_signal_handler_disconnect (connection.get (), warning_handler_);
-  }
+  let_go (connection.get (), parting.get ());
   if (!agent_) return;
-  if (connection) agent_->release (connection.get (), channel.get (), token);
+  if (connection)
+    agent_->release (connection.get (), parting ? parting.get () : channel.get (), token);
   agent_->leave (this, token);
   agent_.reset ();
 }
@@ -367,6 +403,13 @@ bool
 Link::hopeless () const {
   const Lock lock (mutex_);
   return failure_ || ended_;
+}
+
+Status
+Link::removal_error () const {
+  const auto connection = this->connection ();
+  GError *raw = connection ? p2p_connection_dup_error (connection.get ()) : nullptr;
+  return raw ? Status (take_error (raw)) : Status ();
 }
 
 bool

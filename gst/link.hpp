@@ -8,6 +8,7 @@
 #include <mutex>
 
 #include "agent-registry.hpp"
+#include "state-watch.hpp"
 
 namespace p2p {
 
@@ -15,7 +16,8 @@ namespace p2p {
 class LinkObserver {
  public:
   virtual ~LinkObserver () = default;
-  virtual void link_state_changed (P2pConnectionState state, P2pConnection *connection) = 0;
+  // Each state once, in order.
+  virtual void link_state_changed (const ConnectionEvent &event, P2pConnection *connection) = 0;
   // At most once: nothing will work any more. `connected`: it did work before.
   virtual void link_failed (const Error &error, bool connected) = 0;
   virtual void link_warned (const Error &warning) = 0;
@@ -38,23 +40,29 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
   };
   // Waits for the channel, and with `connected` also for the connection to be up.
   Wait wait_ready (bool connected, GCancellable *cancellable);
-  // Waits until the peer has taken everything that was sent: for as long as it goes on taking.
+  // Waits until the peer has taken everything that was sent: for as long as it goes on taking, or
+  // the connection is broken.
   Wait wait_flushed (GCancellable *cancellable);
   void wake ();  // after the cancellable was cancelled
+  // The channel has ended, and another session is waited for: wait_ready() waits for its channel.
+  void listen_again ();
 
   Ref<P2pChannel> channel () const;
   Ref<P2pConnection> connection () const;
   P2pConnectionState state () const;  // removed when there is no connection
   bool connected () const;            // now
   bool failed () const;
-  bool hopeless () const;  // it failed or ended: no connection will come
+  bool hopeless () const;         // it failed or ended: no connection will come
+  Status removal_error () const;  // that ended the connection; nothing after an orderly end
   // The first failure counts; the observer is told of that one only.
   void fail (const Error &error);
 
   // Nothing is told to the observer any more. Waits for an orderly end, but not for long.
   void close ();
 
-  bool wants_any_peer () const override;
+  void set_liveness (const LivenessWishes &wishes);  // of the agent
+
+  Wish wishes_any_peer () const override;
   void offered (P2pConnection *connection) override;
   void rejected (const Error &reason) override;
   void agent_failed (const Error &error) override;
@@ -65,8 +73,15 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
   struct FlushTask;
 
   void start ();
+  void seek ();
   void adopt (const Ref<P2pConnection> &connection);
+  void open_channel (P2pConnection *connection);
+  void take (const ConnectionEvent &event);
+  void take_removal ();
   void refresh ();
+  void begin_again ();
+  void seek_later ();
+  void let_go (P2pConnection *connection, P2pChannel *parting);
   void release (const CloseToken &token);
   bool closed () const;
 
@@ -76,13 +91,17 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
 
   // Event context only.
   std::shared_ptr<SharedAgent> agent_;
-  gulong state_handler_ = 0, warning_handler_ = 0;
+  std::shared_ptr<StateWatch> watch_;
+  gulong warning_handler_ = 0, closed_handler_ = 0;
+  P2pConnectionState told_ = P2P_CONNECTION_STATE_REMOVED;  // last, of this connection
+  bool told_unauthenticated_ = false;
+  bool begins_again_ = false;  // once the connection's end is told, or its channel's is there
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   // All below is guarded by mutex_.
   Ref<P2pConnection> connection_;
-  Ref<P2pChannel> channel_;
+  Ref<P2pChannel> channel_, parting_;  // the latter has ended, and the next is waited for
   P2pConnectionState state_ = P2P_CONNECTION_STATE_REMOVED;
   bool was_connected_ = false, ended_ = false, closed_ = false;
   Status failure_;

@@ -4,6 +4,7 @@
 #include <p2p/p2p.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,15 @@ constexpr std::uint64_t kDefaultQueueBytes = 16 * 1024 * 1024;
 constexpr auto kWholeDataPath = static_cast<P2pDataPath> (
     P2P_DATA_PATH_STEERING | P2P_DATA_PATH_SEGMENTATION | P2P_DATA_PATH_COALESCING);
 constexpr guint kDefaultDrainTimeoutMs = 10000;
+// As in the library.
+constexpr guint kMinPingIntervalMs = 10, kDefaultPingIntervalMs = 1000;
+constexpr guint kDefaultPeerComebackTimeoutMs = 30000, kMaxSpanMs = 60 * 60 * 1000;
 constexpr guint kNormalPriority = 256, kMaxPriority = 65535;  // of a channel, as in the library
+
+// Of the agent, which elements of one id share; nothing where this element was not told.
+struct LivenessWishes {
+  std::optional<guint> ping_interval_ms, ping_timeout_ms, peer_comeback_timeout_ms, idle_timeout_ms;
+};
 
 struct ElementSettings {
   std::string id;    // empty: a random one
@@ -30,6 +39,9 @@ struct ElementSettings {
   P2pDataPath data_path = kWholeDataPath;
   std::uint64_t max_queue_bytes = kDefaultQueueBytes;
   Ref<P2pAgent> agent;  // the application's own
+  LivenessWishes liveness;
+
+  bool keep_listening = false;  // p2psrc only
 
   // p2psink only.
   bool wait_for_connection = true, reliable = true, ordered = true;

@@ -12,6 +12,9 @@ struct StrvFree {
 };
 using UniqueStrv = std::unique_ptr<char *, StrvFree>;
 
+constexpr int kNotGiven = G_MININT;
+constexpr int kMinPingIntervalMs = 10, kMaxSpanMs = 60 * 60 * 1000;  // as in the library
+
 struct ContextFree {
   void operator() (GOptionContext *context) const { g_option_context_free (context); }
 };
@@ -72,7 +75,7 @@ parse_cat_options (int argc, char **argv) {
   CatOptions options;
   Text id, channel, rendezvous, secret, secret_file, fingerprint, identity, stun;
   char **raw_turn = nullptr, **raw_peers = nullptr;
-  int timeout = 0;
+  int timeout = 0, ping_interval = kNotGiven, ping_timeout = kNotGiven, comeback = kNotGiven;
   gboolean verbose = FALSE, new_secret = FALSE, show_fingerprint = FALSE, version = FALSE;
   const GOptionEntry entries[] = {
       {"id", 'i', 0, G_OPTION_ARG_STRING, id.out (), "Id of this side (default: a random one)",
@@ -99,6 +102,12 @@ parse_cat_options (int argc, char **argv) {
        "TURN server, turn://user:password@host:port?transport=udp; can be repeated", "URI"},
       {"timeout", 't', 0, G_OPTION_ARG_INT, &timeout,
        "Give up when there is no connection after so long (default: never)", "SECONDS"},
+      {"ping-interval", 0, 0, G_OPTION_ARG_INT, &ping_interval,
+       "After how much silence the peer is asked whether it is there (default: 1000)", "MS"},
+      {"ping-timeout", 0, 0, G_OPTION_ARG_INT, &ping_timeout,
+       "After how much silence the connection is broken (default: twice the interval)", "MS"},
+      {"peer-comeback-timeout", 0, 0, G_OPTION_ARG_INT, &comeback,
+       "How long a broken connection waits for the peer (default: 30000; 0: for ever)", "MS"},
       {"verbose", 'v', 0, G_OPTION_ARG_NONE, &verbose, "Tell on standard error what goes on",
        nullptr},
       {"version", 0, 0, G_OPTION_ARG_NONE, &version, "Print the version, and end", nullptr},
@@ -133,6 +142,17 @@ parse_cat_options (int argc, char **argv) {
   options.show_fingerprint = show_fingerprint;
   options.version = version;
   if (timeout < 0) return bad ("The timeout must not be negative.");
+  const auto take_span = [] (int ms, int least, std::optional<unsigned> &span) {
+    if (ms == kNotGiven) return true;
+    span = static_cast<unsigned> (ms);
+    return ms >= least && ms <= kMaxSpanMs;
+  };
+  if (!take_span (ping_interval, kMinPingIntervalMs, options.ping_interval_ms) ||
+      !take_span (ping_timeout, 0, options.ping_timeout_ms) ||
+      !take_span (comeback, 0, options.peer_comeback_timeout_ms))
+    return bad (
+        "A ping interval is 10 to 3600000 ms, a ping timeout and a comeback timeout are 0 to "
+        "3600000 ms.");
   if (new_secret || show_fingerprint || version) return options;
   if (options.peer.empty () && options.id.empty ())
     return bad ("Give the peer to connect to, or with --id the id to wait under (see --help).");

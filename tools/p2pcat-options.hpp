@@ -13,6 +13,8 @@ struct CatOptions {
   std::string secret, peer_fingerprint, identity, stun_server;
   std::vector<std::string> turn_servers;
   int timeout_s = 0;  // 0: as long as it takes
+  // Nothing where it was not given: the library knows best.
+  std::optional<unsigned> ping_interval_ms, ping_timeout_ms, peer_comeback_timeout_ms;
   bool verbose = false, new_secret = false, show_fingerprint = false, version = false;
 };
 

@@ -29,7 +29,8 @@ class Cat {
 
  private:
   static void on_incoming (P2pAgent *, P2pConnection *connection, gpointer data);
-  static void on_state (P2pConnection *, GParamSpec *, gpointer data);
+  static void on_state (P2pConnection *, P2pConnectionState state, const char *reason,
+                        gpointer data);
   static void on_signaling (P2pAgent *, P2pSignalingState, const GError *error, gpointer data);
   static void on_rejected (P2pAgent *, const char *peer, const GError *error, gpointer data);
   static void on_started (GObject *object, GAsyncResult *result, gpointer data);
@@ -73,6 +74,12 @@ Cat::prepare () {
   GError *error = nullptr;
   if (!options_.identity.empty ())
     g_object_set (agent, "identity", options_.identity.c_str (), nullptr);
+  const auto set_span = [agent] (const char *property, const std::optional<unsigned> &ms) {
+    if (ms) g_object_set (agent, property, *ms, nullptr);
+  };
+  set_span ("ping-interval", options_.ping_interval_ms);
+  set_span ("ping-timeout", options_.ping_timeout_ms);
+  set_span ("peer-comeback-timeout", options_.peer_comeback_timeout_ms);
   if (waits ()) g_object_set (agent, "accept-policy", P2P_ACCEPT_POLICY_ASK, nullptr);
   if (!options_.secret.empty ()) p2p_agent_set_secret (agent, options_.secret.c_str ());
   if (!waits () && !options_.peer_fingerprint.empty () &&
@@ -172,15 +179,13 @@ Cat::on_incoming (P2pAgent *, P2pConnection *connection, gpointer data) {
 }
 
 void
-Cat::on_state (P2pConnection *connection, GParamSpec *, gpointer data) {
+Cat::on_state (P2pConnection *connection, P2pConnectionState state, const char *reason,
+               gpointer data) {
   auto *self = static_cast<Cat *> (data);
-  const P2pConnectionState state = p2p_connection_get_state (connection);
-  const UniqueChars reason (p2p_connection_dup_state_reason (connection));
   auto *names = static_cast<GEnumClass *> (g_type_class_ref (P2P_TYPE_CONNECTION_STATE));
-  self->tell (
-      std::string (p2p_connection_get_peer (connection)) + ": " +
-      g_enum_get_value (names, static_cast<gint> (state))->value_nick +
-      (reason && *reason.get () ? std::string (" (") + reason.get () + ")" : std::string ()));
+  self->tell (std::string (p2p_connection_get_peer (connection)) + ": " +
+              g_enum_get_value (names, static_cast<gint> (state))->value_nick +
+              (*reason ? std::string (" (") + reason + ")" : std::string ()));
   g_type_class_unref (names);
   if (state == P2P_CONNECTION_STATE_CONNECTED && !self->connected_) {
     self->connected_ = true;
@@ -223,7 +228,7 @@ Cat::on_started (GObject *object, GAsyncResult *result, gpointer data) {
 void
 Cat::use (P2pConnection *connection) {
   connection_ = Ref<P2pConnection>::share (connection);
-  g_signal_connect (connection, "notify::state", G_CALLBACK (on_state), this);
+  g_signal_connect (connection, "state-changed", G_CALLBACK (on_state), this);
   join ();
 }
 
@@ -260,11 +265,13 @@ void
 Cat::on_output_ended (GObject *object, GAsyncResult *result, gpointer data) {
   GError *error = nullptr;
   g_output_stream_splice_finish (G_OUTPUT_STREAM (object), result, &error);
+  auto *self = static_cast<Cat *> (data);
+  const UniqueError removal (p2p_connection_dup_error (self->connection_.get ()));
   // A peer that has everything may close the connection before its end of the stream arrives.
-  if (g_error_matches (error, P2P_ERROR, P2P_ERROR_CLOSED) ||
-      g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED))
+  if (!removal && (g_error_matches (error, P2P_ERROR, P2P_ERROR_CLOSED) ||
+                   g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CLOSED)))
     g_clear_error (&error);
-  static_cast<Cat *> (data)->half_ended (error);
+  self->half_ended (error);
 }
 
 void

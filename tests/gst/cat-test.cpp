@@ -71,6 +71,39 @@ TEST_F (Cat, EndsAtAnInterruptWhileConnected) {
   EXPECT_EQ (alice.wait (), 128 + SIGINT);
 }
 
+// The processes of a stopped one live on and say nothing.
+TEST_F (Cat, TellsOfABreakAndEndsWithAnErrorWhenThePeerStaysAway) {
+  const std::string quick = "--ping-interval 50 --ping-timeout 200 -s S ";
+  Process bob ("sh -c 'echo $$; exec " + cat_ + "-v --id away " + quick + "2>&1'");
+  const std::string pid = bob.line ();
+  Process alice (cat_ + "-v away --peer-comeback-timeout 2000 " + quick + "2>&1");
+  ASSERT_TRUE (bob.says ("connected"));
+  ASSERT_TRUE (alice.says ("connected"));
+  const auto stop = [&pid] (int signal) { ASSERT_EQ (kill (std::atoi (pid.c_str ()), signal), 0); };
+  stop (SIGSTOP);
+  EXPECT_TRUE (alice.says ("broken"));
+  stop (SIGCONT);
+  EXPECT_TRUE (alice.says ("connected (restored"));
+  stop (SIGSTOP);
+  EXPECT_TRUE (alice.says ("broken"));
+  EXPECT_TRUE (alice.says ("removed"));
+  EXPECT_EQ (alice.wait (), 1);
+  stop (SIGCONT);
+}
+
+// What it had sent may be lost, so that its end is none in order.
+TEST_F (Cat, EndsWithAnErrorWhenThePeerHasForgottenTheSession) {
+  const std::string waits = cat_ + "-v --id forgets -s S 2>&1";
+  Process bob ("sh -c 'echo $$; exec " + waits + "'");
+  const std::string pid = bob.line ();
+  Process alice (cat_ + "-v forgets --ping-interval 50 --ping-timeout 200 -s S 2>&1");
+  ASSERT_TRUE (alice.says ("connected (connected"));
+  ASSERT_EQ (kill (std::atoi (pid.c_str ()), SIGKILL), 0);
+  Process again (waits);
+  EXPECT_TRUE (alice.says ("removed"));
+  EXPECT_EQ (alice.wait (), 1);
+}
+
 TEST_F (Cat, GivesUpAfterItsTimeout) {
   Process cat (cat_ + "nobody --timeout 1 2>&1");
   EXPECT_NE (cat.line ().find ("no connection after 1 s"), std::string::npos);
@@ -99,7 +132,8 @@ TEST_F (Cat, RefusesACommandLineThatMeansNothing) {
   for (const char *arguments :
        {"", "a b", "--no-such-option", "a --timeout -1", "a -s x --secret-file y",
         "a --secret-file /nonexistent", "a --rendezvous ftp://x", "a --stun-server x:y:z",
-        "--id x --turn-server y"}) {
+        "--id x --turn-server y", "a --ping-interval 9", "a --ping-timeout -1",
+        "a --peer-comeback-timeout 3600001"}) {
     Process cat (cat_ + arguments + " </dev/null 2>&1");
     EXPECT_EQ (cat.line ().rfind ("p2pcat: ", 0), 0u) << arguments;
     EXPECT_EQ (cat.wait (), 2) << arguments;

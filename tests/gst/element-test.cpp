@@ -49,12 +49,16 @@ TEST_P (Element, HasEveryPropertyWithABlurb) {
                                     "data-path",
                                     "connection-state",
                                     "peer-fingerprint",
+                                    "ping-interval",
+                                    "ping-timeout",
+                                    "peer-comeback-timeout",
+                                    "idle-timeout",
                                     "max-queue-bytes"};
   if (is_sink ())
     names.insert (names.end (), {"wait-for-connection", "reliable", "ordered",
                                  "max-packet-lifetime", "drain-timeout"});
   else
-    names.push_back ("caps");
+    names.insert (names.end (), {"caps", "keep-listening"});
   for (const std::string &name : names) {
     GParamSpec *spec = g_object_class_find_property (G_OBJECT_GET_CLASS (element_), name.c_str ());
     ASSERT_NE (spec, nullptr) << name;
