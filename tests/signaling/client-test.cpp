@@ -445,6 +445,16 @@ TEST_F (ClientTest, AConnectionFromAnAddressThatIsGoneIsMadeAnewAtOnce) {
   EXPECT_EQ (news.back (), "registered");
 }
 
+TEST_F (ClientTest, WhatIsSentMeanwhileDoesNotHoldItUp) {
+  come_up ();
+  appear ("bob");
+  wire.address_gone = true;
+  client->network_changed ();
+  (void)client->send ("bob", "of new ways");
+  scheduler.run_for (0);
+  EXPECT_EQ (wire.opened, 2);
+}
+
 TEST_F (ClientTest, AChangedNetworkEndsTheWaitAndTheBackOff) {
   client->start ("alice");
   scheduler.run_for (0);

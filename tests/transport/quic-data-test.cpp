@@ -359,6 +359,54 @@ TEST (QuicData, GoesOnAfterAnOutage) {
   EXPECT_TRUE (bench.server->streams[id].bytes == text);
 }
 
+TEST (QuicData, AnOutageThatItIsToldOfCostsNothingBeyondItself) {
+  QuicBench bench;
+  bench.client_config.idle_timeout_us = bench.server_config.idle_timeout_us = 5 * kSecond;
+  bench.options.rate_bits_per_s = 20'000'000;
+  bench.set_delay (20 * kMillisecond);
+  bench.connect ();
+  const StreamId id = bench.open ();
+  const std::string text = pattern (4 << 20, 1);
+  bench.client_transport->write (id, make_bytes (text), true);
+  bench.scheduler.run_for (300 * kMillisecond);
+  bench.options.down = true;
+  bench.link->set_options (bench.options);
+  // As liveness does: after a while of silence, by which the timeouts have doubled several times.
+  bench.scheduler.run_for (2 * kSecond);
+  for (const auto &side : {bench.client_transport.get (), bench.server_transport.get ()})
+    side->suspend ();
+  const std::uint64_t sent = bench.client_transport->stats ().packets_sent;
+  bench.scheduler.run_for (60 * kSecond);
+  EXPECT_EQ (bench.client_transport->stats ().packets_sent, sent);
+  EXPECT_FALSE (bench.client->closed) << "time stood still, for the idle timeout as well";
+  bench.options.down = false;
+  bench.link->set_options (bench.options);
+  const std::size_t before = bench.server->streams[id].bytes.size ();
+  for (const auto &side : {bench.client_transport.get (), bench.server_transport.get ()})
+    side->resume ();
+  bench.scheduler.run_for (150 * kMillisecond);
+  EXPECT_GT (bench.server->streams[id].bytes.size (), before) << "asked for at once";
+  ASSERT_TRUE (bench.run_until ([&] { return bench.server->streams[id].fin; }, 10 * kSecond));
+  EXPECT_TRUE (bench.server->streams[id].bytes == text);
+}
+
+TEST (QuicData, OnlyWhatThePeerHasSealedIsHeard) {
+  QuicBench bench;
+  bench.set_delay (kMillisecond);
+  bench.connect ();
+  bench.scheduler.run_for (kSecond);
+  const TimeUs heard = bench.client_transport->last_heard_us ();
+  EXPECT_GT (heard, 0);
+  bench.client_path->deliver (ByteView (std::string_view ("\x40nothing that the peer has sealed")));
+  EXPECT_EQ (bench.client_transport->last_heard_us (), heard);
+  const StreamId id = bench.open ();
+  bench.client_transport->write (id, make_bytes ("x"), true);
+  bench.scheduler.run_for (kSecond);
+  EXPECT_GT (bench.client_transport->last_heard_us (), heard);
+  EXPECT_EQ (bench.client_transport->shared_secret (), bench.server_transport->shared_secret ());
+  EXPECT_NE (bench.client_transport->shared_secret (), SharedSecret ());
+}
+
 TEST (QuicData, StandsStillWhenThereIsNothingToDo) {
   QuicBench bench;
   bench.set_delay (kMillisecond);
