@@ -180,6 +180,31 @@ TEST_F (Liveness, KeepListeningWaitsForThePeerAfterItsConnectionIsRemoved) {
   }
 }
 
+// Also of a program that knows nothing of flags.
+TEST_F (Liveness, KeepListeningMarksTheFirstBufferOfEachFurtherSession) {
+  start_receiver ("keep-listening=true");
+  for (int i = 0; i < 3; i++) {
+    P2pConnection *connection = p2p_agent_open_connection (alice_, "bob", nullptr, nullptr);
+    P2pChannel *channel = p2p_connection_open_channel (connection, "default", nullptr, nullptr);
+    for (int k = 0; k < 2; k++) {
+      GBytes *bytes = g_bytes_new_static ("bytes", 5);
+      ASSERT_TRUE (p2p_channel_send (channel, bytes, nullptr, nullptr));
+      g_bytes_unref (bytes);
+      const Sample got = pull ();
+      ASSERT_TRUE (got) << i;
+      EXPECT_EQ (got.bytes ().size (), 5u);
+      // Of the very first one GStreamer says so.
+      if (i > 0 || k > 0) {
+        EXPECT_EQ (is_discont (got), k == 0) << i << ", " << k;
+      }
+    }
+    p2p_connection_close (connection);
+    g_object_unref (channel);
+    g_object_unref (connection);
+    skip_to (*receiver_, "removed");
+  }
+}
+
 // Both lie between two turns of the application's main context.
 class LazyContext : public Liveness {
  protected:
