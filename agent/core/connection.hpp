@@ -62,7 +62,7 @@ class Connection final : public ConnectionCore,
   void shut_down (const std::string &reason);
   bool removed () const { return removed_; }  // any thread
   // From the first hellos on, through every break.
-  bool established () const { return session_ && established_at_ > 0; }
+  bool established () const { return session_ && line_ && established_at_ > 0; }
   // Of the session, on the wire; empty before there is one.
   const std::string &session_name () const { return session_name_; }
 
