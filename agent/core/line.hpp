@@ -144,6 +144,7 @@ class Line final : private LineWatch::Observer,
   void doubt_line ();
   void renew ();
   void renew_alone ();
+  void drop_fruitless ();
   void renew_later ();
   void look_for_direct ();
   bool is_dead (const Generation &generation) const;

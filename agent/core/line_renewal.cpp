@@ -144,8 +144,23 @@ Line::network_changed (const NetworkSnapshot &now, const NetworkChange &change) 
   renewal_wanted_ = true;
   renewals_left_ = kRenewals;
   renew_wait_ = 0;
-  if (cut_off) renew_alone ();
+  if (cut_off) {
+    drop_fruitless ();
+    renew_alone ();
+  }
   renew ();
+}
+
+// Begun alone on the addresses of another moment, and without a way so far.
+void
+Line::drop_fruitless () {
+  std::vector<const Generation *> fruitless;
+  for (const auto &generation : generations_)
+    if (std::none_of (ways_.begin (), ways_.end (), [&] (const WayEntry &entry) {
+          return entry.generation == generation.get ();
+        }))
+      fruitless.push_back (generation.get ());
+  for (const Generation *generation : fruitless) drop_generation (generation);
 }
 
 void
