@@ -271,10 +271,14 @@ Line::watch_way_answers (PathGroup::Way way) {
   const bool first = !std::exchange (entry->proven, true);
   entry->failed = false;
   if (first && entry->generation) keep_generation (*entry->generation);
+  // Others may have made place.
+  entry = find_way (way);
+  if (!entry) return;
   ++entry->answers;
-  if (carrier_->ways->in_use () == way)
+  const WayEntry *now = way_in_use ();
+  if (now == entry)
     for (WayEntry &other : ways_) other.answers = 0;
-  else if (watch_.broken () || entry->answers >= kAnswersOfAnother)
+  else if (!now || !now->usable () || watch_.broken () || entry->answers >= kAnswersOfAnother)
     use_way (*entry);
   if (first) choose_way ();
 }
@@ -310,6 +314,10 @@ void
 Line::watch_way_silent (PathGroup::Way way) {
   if (WayEntry *entry = find_way (way)) entry->failed = true;
   choose_way ();
+  // Those that failed once may work by now.
+  if (carrier_->ways->in_use () != way) return;
+  for (const WayEntry &entry : ways_)
+    if (entry.way != way) watch_.prove (entry.way);
 }
 
 void
