@@ -10,7 +10,7 @@ using namespace p2p::test;
 namespace {
 
 // Sanitizers make it ten times slower, and need fewer.
-constexpr int kSeeds = P2P_LINE_SEEDS;
+const int kSeeds = g_getenv ("P2P_SEEDS") ? std::atoi (g_getenv ("P2P_SEEDS")) : P2P_LINE_SEEDS;
 
 // Counts what one side is told.
 class Told final : public ConnectionCore::Observer {
@@ -166,7 +166,7 @@ link_with (TimeUs delay, double loss = 0) {
 }  // namespace
 
 TEST_F (Lines, AnOutageIsOneBreakAndOneRestoreOnBothSidesAndLosesNothing) {
-  each_seed (kSeeds / 40, {}, [&] (World &world) {
+  each_seed (kSeeds / 25, {}, [&] (World &world) {
     const LinkOptions usual = link_with (25 * kMillisecond);
     world.set_links (usual);
     connect (world);
@@ -194,7 +194,7 @@ TEST_F (Lines, AnOutageIsOneBreakAndOneRestoreOnBothSidesAndLosesNothing) {
 }
 
 TEST_F (Lines, AnOutageWithoutSignalingHealsAsWell) {
-  each_seed (kSeeds / 40, {}, [&] (World &world) {
+  each_seed (kSeeds / 25, {}, [&] (World &world) {
     const LinkOptions usual = link_with (10 * kMillisecond);
     world.set_links (usual);
     connect (world);
@@ -214,7 +214,7 @@ TEST_F (Lines, AnOutageWithoutSignalingHealsAsWell) {
 }
 
 TEST_F (Lines, WhatPassesInOneDirectionOnlyIsBrokenOnBothSides) {
-  each_seed (kSeeds / 40, {}, [&] (World &world) {
+  each_seed (kSeeds / 25, {}, [&] (World &world) {
     const LinkOptions usual = link_with (10 * kMillisecond);
     world.set_links (usual);
     connect (world,
@@ -257,7 +257,7 @@ TEST_F (Lines, APeerThatNeverComesBackIsRemovedWithTheReason) {
 }
 
 TEST_F (Lines, AChangeOfNetworkMovesToAnotherWayWithoutAGap) {
-  each_seed (kSeeds / 40, {}, [&] (World &world) {
+  each_seed (kSeeds / 25, {}, [&] (World &world) {
     const LinkOptions usual = link_with (10 * kMillisecond);
     world.set_links (usual);
     connect (world);
@@ -279,7 +279,7 @@ TEST_F (Lines, AChangeOfNetworkMovesToAnotherWayWithoutAGap) {
 }
 
 TEST_F (Lines, ATransportThatEndsIsReplacedAndNothingIsLostOrDoubled) {
-  each_seed (kSeeds / 40, {}, [&] (World &world) {
+  each_seed (kSeeds / 25, {}, [&] (World &world) {
     const LinkOptions usual = link_with (20 * kMillisecond, world.roll (2) == 0 ? 0.1 : 0);
     world.set_links (usual);
     connect (world);
