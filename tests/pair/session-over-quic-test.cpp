@@ -45,7 +45,7 @@ class SessionOverQuic : public ::testing::Test {
   void start (std::uint64_t seed, const LinkOptions &options) {
     alice = Session::create ({}, alice_app);
     bob = Session::create ({}, bob_app);
-    attach (seed, options, Session::greeting ({}));
+    attach (seed, options);
     ASSERT_TRUE (run ([&] { return alice->established () && bob->established (); }));
   }
   void attach (std::uint64_t seed, const LinkOptions &options, const Ref<GBytes> &greeting = {}) {
