@@ -104,7 +104,7 @@ struct ObjectSignaling::Link : std::enable_shared_from_this<Link> {
 static Error
 from_gerror (const GError *error) {
   const bool ours = error->domain == P2P_ERROR && error->code >= P2P_ERROR_FAILED &&
-                    error->code <= P2P_ERROR_END_OF_STREAM;
+                    error->code <= P2P_ERROR_FENCED;
   return {ours ? static_cast<P2pError> (error->code) : P2P_ERROR_SIGNALING,
           from_nullable (error->message)};
 }

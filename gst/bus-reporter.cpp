@@ -29,6 +29,7 @@ code_of (const Error &error, bool sends, bool connected) {
       code = GST_RESOURCE_ERROR_SETTINGS;
       break;
     case P2P_ERROR_ID_TAKEN:
+    case P2P_ERROR_FENCED:
       code = GST_RESOURCE_ERROR_BUSY;
       break;
     case P2P_ERROR_LIMIT:
@@ -45,6 +46,7 @@ code_of (const Error &error, bool sends, bool connected) {
     case P2P_ERROR_WOULD_BLOCK:
     case P2P_ERROR_SIGNALING:
     case P2P_ERROR_END_OF_STREAM:
+    case P2P_ERROR_STORE:
       break;
   }
   return {GST_RESOURCE_ERROR, code};

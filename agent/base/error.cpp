@@ -22,6 +22,10 @@
  * @P2P_ERROR_IDENTITY: the identity file cannot be read, made or used
  * @P2P_ERROR_LIMIT: a limit of ours, of the peer or of the server is reached
  * @P2P_ERROR_END_OF_STREAM: the peer has ended its direction of the channel; nothing more will come
+ * @P2P_ERROR_STORE: the session store cannot be opened, read or written; the message says why. What
+ *   was not confirmed as written is lost
+ * @P2P_ERROR_FENCED: another process has the sessions of this id, or took them over. This one may
+ *   not go on with them
  *
  * The codes of the one error domain of this library, %P2P_ERROR. Beside it only
  * %G_IO_ERROR_CANCELLED occurs, when a #GCancellable was cancelled.

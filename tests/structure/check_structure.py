@@ -15,13 +15,16 @@ MAX_LINES = 600
 MAY_INCLUDE = {
     "agent/base": set(),
     "agent/net": {"base"},
+    "agent/store": {"base"},
     "agent/path": {"base"},
     "agent/ice": {"base", "path"},
     "agent/transport": {"base", "path"},
     "agent/session": {"base", "transport"},
     "agent/signaling": {"base"},
-    "agent/core": {"base", "net", "path", "ice", "transport", "session", "signaling"},
-    "agent": {"base", "net", "path", "ice", "transport", "session", "signaling", "core", "p2p"},
+    "agent/core": {"base", "net", "store", "path", "ice", "transport", "session", "signaling"},
+    "agent": {
+        "base", "net", "store", "path", "ice", "transport", "session", "signaling", "core", "p2p",
+    },
     "agent/p2p": set(),  # the public headers
     "gst": {"p2p"},
     "tools": {"p2p"},
