@@ -31,6 +31,7 @@ ChannelImpl::send (const Message &message) {
   session_.open_sender (*this);
   if (!sender_->room ()) return false;
   sender_->push (message);
+  if (sender_->durable ()) session_.sender_changed (sender_->id ());
   session_.mark_dirty (*this);
   return true;
 }
@@ -47,7 +48,22 @@ ChannelImpl::finish () {
   if (closing_) return;
   session_.open_sender (*this);
   sender_->finish ();
+  session_.sender_changed (sender_->id ());
   session_.mark_dirty (*this);
+}
+
+std::optional<std::uint64_t>
+ChannelImpl::resume_seq () const {
+  return sender_ ? sender_->resume_seq () : std::nullopt;
+}
+
+bool
+ChannelImpl::confirm (std::uint64_t seq) {
+  SessionImpl::Entry entry (session_);
+  if (!receiver_ || !receiver_->reliable ()) return false;
+  receiver_->taken_ahead (seq);
+  session_.mark_dirty (*this);
+  return true;
 }
 
 void

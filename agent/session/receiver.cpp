@@ -90,12 +90,61 @@ Receiver::confirm_due () const {
 
 bool
 Receiver::confirm_soon () const {
-  return unconfirmed_messages_ > 0 && taken_messages_ == delivered_messages_;
+  return unconfirmed_messages_ > 0 && (kept_ || taken_messages_ == delivered_messages_);
+}
+
+void
+Receiver::taken_ahead (std::uint64_t seq) {
+  if (!reliable ()) return;
+  for (std::uint64_t at = ordered () ? received_.next () : seq; at <= seq; ++at) {
+    if (!received_.insert (at)) continue;
+    taken_.insert (at);
+    ++delivered_messages_;
+    ++taken_messages_;
+    ++unconfirmed_messages_;
+  }
+  next_seq_ = std::max (next_seq_, seq + 1);
+}
+
+void
+Receiver::keep () {
+  if (!kept_) kept_.emplace ();
+}
+
+void
+Receiver::note_captured () {
+  kept_->captured = taken_;
+  kept_->captured_finished = finished ();
+}
+
+void
+Receiver::note_kept () {
+  const bool more = kept_->captured.end () != kept_->taken.end () ||
+                    kept_->captured.next () != kept_->taken.next () ||
+                    kept_->captured.beyond () != kept_->taken.beyond ();
+  if (more || kept_->captured_finished != kept_->finished) confirm_owed = true;
+  kept_->taken = kept_->captured;
+  kept_->finished = kept_->captured_finished;
+}
+
+void
+Receiver::restore (RangeSet taken, std::uint64_t next_seq, std::optional<std::uint64_t> end) {
+  keep ();
+  received_ = taken_ = kept_->taken = kept_->captured = std::move (taken);
+  next_seq_ = std::max (next_seq, received_.end ());
+  delivered_messages_ = reliable () ? received_.next () : next_seq;
+  for (const auto &[begin, past] : received_.beyond ()) delivered_messages_ += past - begin;
+  taken_messages_ = delivered_messages_;
+  if (!end) return;
+  end_ = end;
+  end_delivered_ = end_confirmed_ = kept_->finished = kept_->captured_finished = true;
 }
 
 RangeSet
 Receiver::confirmation () const {
-  if (!finished ()) return reliable () ? taken_ : RangeSet ();
+  const bool finished = kept_ ? kept_->finished : this->finished ();
+  if (!finished && !reliable ()) return {};
+  if (!finished) return kept_ ? kept_->taken : taken_;
   RangeSet all;
   all.insert_range (0, *end_ + 1);
   return all;
@@ -106,8 +155,11 @@ Receiver::hello () const {
   wire::HelloIncoming in;
   in.id = open_.id;
   in.state = state;
-  if (finished ()) in.state = wire::DirectionState::ended;
-  if (reliable ()) in.received = received_;
+  if (kept_ ? kept_->finished : finished ()) in.state = wire::DirectionState::ended;
+  if (reliable ())
+    in.received = received_;
+  else if (next_seq_ > 0)
+    in.received.insert_range (0, next_seq_);
   in.confirmed = confirmation ();
   return in;
 }

@@ -58,6 +58,9 @@ class Receiver {
   bool datagram_room () const { return untaken_bytes_ < kMaxUntakenDatagramBytes; }
   std::uint64_t lost () const;
 
+  // The application has the effect of everything up to `seq` (ordered), or of that one.
+  void taken_ahead (std::uint64_t seq);
+
   // What must be told now, and what may wait for a moment while a message is on its way in, whose
   // confirmation can serve for both.
   bool confirm_due () const;
@@ -69,6 +72,19 @@ class Receiver {
   }
   // The end was delivered and all before it taken.
   bool finished () const;
+
+  // Of a kept session: what was taken is confirmed once it is durable.
+  void keep ();
+  bool is_kept () const { return kept_.has_value (); }
+  void note_captured ();      // what is taken now is on its way to the store
+  void note_kept ();          // and what was captured last is durable
+  bool confirm_owed = false;  // durable, and not told yet
+  bool keeping () const { return is_kept () && finished () && (!kept_->finished || confirm_owed); }
+  std::uint64_t next_seq () const { return next_seq_; }
+  const RangeSet &taken_set () const { return taken_; }
+  std::uint64_t confirmation_end () const { return end_.value_or (0); }
+  // From its item, before anything comes.
+  void restore (RangeSet taken, std::uint64_t next_seq, std::optional<std::uint64_t> end);
 
   wire::HelloIncoming hello () const;
   wire::DirectionState state = wire::DirectionState::open;
@@ -85,6 +101,11 @@ class Receiver {
  private:
   wire::Open open_;
   RangeSet received_, taken_;
+  struct Kept {
+    RangeSet taken, captured;
+    bool finished = false, captured_finished = false;
+  };
+  std::optional<Kept> kept_;
   std::uint64_t next_seq_ = 0;  // above the highest that was delivered
   std::uint64_t delivered_messages_ = 0, taken_messages_ = 0;
   std::uint64_t untaken_bytes_ = 0;  // with overhead

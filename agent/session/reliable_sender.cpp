@@ -22,6 +22,20 @@ ReliableSender::first_seq () const {
 }
 
 void
+ReliableSender::place (std::uint64_t seq, std::uint64_t peer_end) {
+  Sender::place (seq, peer_end);
+  base_seq_ = seq;
+  sent_end_ = peer_end;
+}
+
+// It may have been sent before.
+void
+ReliableSender::push_restored (const Message &message) {
+  push (message);
+  sent_end_ = next_seq_;
+}
+
+void
 ReliableSender::detach () {
   Sender::detach ();
   cursor_ = 0;
@@ -56,7 +70,8 @@ ReliableSender::confirm (const RangeSet &confirmed) {
     if (cursor_ > 0) --cursor_;
   }
   for (const auto &[begin, end] : confirmed.beyond ()) {
-    for (std::uint64_t seq = std::max (begin, base_seq_); seq < end; ++seq) {
+    const std::uint64_t last = std::min (end, base_seq_ + items_.size ());
+    for (std::uint64_t seq = std::max (begin, base_seq_); seq < last; ++seq) {
       Item &item = items_[seq - base_seq_];
       if (item.confirmed) continue;
       released += bytes_of (item.message);
@@ -83,7 +98,9 @@ void
 ReliableSender::pump_ordered () {
   Transport &transport = *host_.transport ();
   while (cursor_ < items_.size () && transport.unsent_bytes (*stream_) < kMaxUnsentBytes) {
-    Item &item = items_[cursor_++];
+    Item &item = items_[cursor_];
+    if (!may_leave (item)) return;
+    ++cursor_;
     if (item.received || item.confirmed) continue;
     if (item.written) ++stats_.messages_retransmitted;
     item.written = true;
@@ -99,6 +116,7 @@ ReliableSender::pump_unordered () {
   while (cursor_ < items_.size () && unsent_bytes_ < kMaxUnsentBytes &&
          message_streams_.size () < kMaxMessageStreams) {
     Item &item = items_[cursor_];
+    if (!may_leave (item)) return;
     if (!item.received && !item.confirmed) {
       const std::optional<StreamId> stream = host_.open_sender_stream (open_.id, true);
       if (!stream) return;

@@ -9,6 +9,7 @@ Sender::Sender (SenderHost &host, wire::Open open, ChannelStats &stats)
 
 bool
 Sender::room () const {
+  if (unplaced_) return false;
   const std::uint64_t held = held_bytes ();
   return held == 0 || held < open_.options.max_buffered_bytes;
 }
@@ -25,6 +26,41 @@ Sender::push (const Message &message) {
   enqueue (std::move (item));
 }
 
+void
+Sender::place (std::uint64_t seq, std::uint64_t peer_end) {
+  next_seq_ = seq;
+  peer_end_ = peer_end;
+}
+
+void
+Sender::restore (std::uint64_t base_seq, std::uint64_t next_seq, bool finished, bool ended) {
+  restored_ = true;
+  unplaced_ = !durable () && !ended;
+  // What was finished and is not durable may lack its last messages: whoever sends says so again.
+  finished_ = finished && (durable () || ended);
+  end_ever_written_ = finished_;
+  ended_ = ended;
+  if (durable ()) {
+    place (base_seq, base_seq);
+    kept_seq_ = captured_seq_ = next_seq;
+    resume_seq_ = next_seq;
+  }
+}
+
+void
+Sender::each_uncaptured (const std::function<void (const Message &)> &take) const {
+  const auto first =
+      std::partition_point (waiting ().begin (), waiting ().end (),
+                            [this] (const Item &item) { return item.message.seq < captured_seq_; });
+  for (auto item = first; item != waiting ().end (); ++item) take (item->message);
+}
+
+void
+Sender::note_kept () {
+  held_ = false;
+  kept_seq_ = std::max (kept_seq_, captured_seq_);
+}
+
 std::uint64_t
 Sender::longest_waiting_bytes () const {
   std::uint64_t longest = 0;
@@ -35,8 +71,25 @@ Sender::longest_waiting_bytes () const {
 
 Status
 Sender::attach (const wire::HelloIncoming *known) {
+  if (std::exchange (unplaced_, false)) {
+    resume_seq_ = known ? known->received.next () : 0;
+    place (*resume_seq_, known ? known->received.end () : 0);
+  }
   if (known) {
     known_by_peer_ = true;
+    if (open_.options.reliable () && !ended_ && known->confirmed.next () < base_seq ())
+      return Error{P2P_ERROR_PROTOCOL,
+                   "The peer has forgotten messages of channel \"" + open_.name +
+                       "\" that it had confirmed: its session store was set back to an older copy. "
+                       "Nothing was sent again; connect anew, without that store."};
+    if (restored_ && durable () &&
+        std::max (known->received.end (), known->confirmed.next ()) >
+            next_seq_ + (finished_ ? 1 : 0))
+      return Error{
+          P2P_ERROR_PROTOCOL,
+          "The peer has messages of channel \"" + open_.name +
+              "\" that this side does not know of: the session store of this side was set "
+              "back to an older copy. Nothing was sent; connect anew, without that store."};
     if (Status bad = confirm (known->confirmed)) return bad;
     if (known->state == wire::DirectionState::ended) {
       if (!end_ever_written_)
@@ -45,7 +98,7 @@ Sender::attach (const wire::HelloIncoming *known) {
                      "claims an end that was never sent. Both sides need the same version."};
       set_ended ();
     }
-    if (known->received.next () > next_seq_ || known->received.end () > next_seq_)
+    if (known->received.end () > std::max (next_seq_, peer_end_))
       return Error{P2P_ERROR_PROTOCOL,
                    "The peer's HELLO has a malformed field \"received sequence numbers\": it names "
                    "messages that were never sent. Both sides need the same version."};
@@ -71,7 +124,7 @@ Sender::detach () {
 
 void
 Sender::pump () {
-  if (!host_.transport () || ended_) return;
+  if (!host_.transport () || ended_ || held_) return;
   if (!stream_) {
     stream_ = host_.open_sender_stream (open_.id, false);
     if (!stream_) return;

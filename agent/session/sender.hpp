@@ -2,6 +2,7 @@
 // amounts, and keeps what may have to be sent again.
 #pragma once
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -80,6 +81,22 @@ class Sender {
   virtual void datagram_done (std::uint64_t /*tag*/, bool /*lost*/) {}
   virtual void abandon () {}  // closed: gives up the message streams
 
+  // Of a kept session. Nothing leaves before its item is durable, of a durable one no message
+  // before it is durable itself.
+  void hold () { held_ = true; }
+  void note_captured () { captured_seq_ = next_seq_; }
+  void note_kept ();
+  bool durable () const { return open_.options.durable; }
+  std::uint64_t next_seq () const { return next_seq_; }
+  std::uint64_t kept_seq () const { return kept_seq_; }
+  virtual std::uint64_t base_seq () const { return 0; }  // all below is confirmed
+  void each_uncaptured (const std::function<void (const Message &)> &take) const;
+  // From its item; messages follow by push_restored(). One that is not durable knows only from the
+  // peer where it was: resume_seq().
+  void restore (std::uint64_t base_seq, std::uint64_t next_seq, bool finished, bool ended);
+  virtual void push_restored (const Message &message) { push (message); }
+  std::optional<std::uint64_t> resume_seq () const { return resume_seq_; }
+
  protected:
   struct Item {
     Message message;
@@ -91,6 +108,8 @@ class Sender {
   };
 
   virtual void resume (const wire::HelloIncoming *known) = 0;
+  // The first that is still to be sent; the peer may have some up to `peer_end` already.
+  virtual void place (std::uint64_t seq, std::uint64_t peer_end);
   virtual void pump_messages () = 0;  // the direction is announced
   virtual std::uint64_t first_seq () const = 0;
   virtual const std::deque<Item> &waiting () const = 0;
@@ -109,6 +128,11 @@ class Sender {
   std::uint64_t buffered_bytes_ = 0;
   bool finished_ = false, end_written_ = false, end_ever_written_ = false, ended_ = false;
   bool announced_ = false, known_by_peer_ = false;
+  bool held_ = false;
+  bool restored_ = false, unplaced_ = false;
+  std::optional<std::uint64_t> resume_seq_;
+  std::uint64_t peer_end_ = 0;  // above what the peer has of the time before this process
+  std::uint64_t captured_seq_ = 0, kept_seq_ = 0;
 };
 
 // Of a channel that is reliable, ordered or not. Keeps each message until the peer's application
@@ -121,9 +145,13 @@ class ReliableSender final : public Sender {
   void message_stream_sent (StreamId stream, std::size_t bytes) override;
   void message_stream_done (StreamId stream) override;
   void abandon () override;
+  std::uint64_t base_seq () const override { return base_seq_; }
+  void push_restored (const Message &message) override;
 
  private:
   void resume (const wire::HelloIncoming *known) override;
+  void place (std::uint64_t seq, std::uint64_t peer_end) override;
+  bool may_leave (const Item &item) const { return !durable () || item.message.seq < kept_seq_; }
   void pump_messages () override;
   void pump_ordered ();
   void pump_unordered ();

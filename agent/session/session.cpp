@@ -118,9 +118,15 @@ SessionImpl::open_sender (ChannelImpl &channel) {
   open.id = next_channel_id_++;
   open.name = channel.name_;
   open.options = channel.options_;
+  if (!config_.kept || !open.options.reliable ()) open.options.durable = false;
   if (channel.receiver_) open.answers = channel.receiver_->id ();
   by_sender_[open.id] = &channel;
   channel.sender_ = make_sender (*this, std::move (open), channel.stats_);
+  if (config_.kept) {
+    channel.sender_->hold ();
+    sender_changed (channel.sender_->id ());
+    progress_changed ();
+  }
   mark_dirty (channel);
 }
 
@@ -161,6 +167,7 @@ SessionImpl::settle () {
     resume_assembling ();
   } while (!dirty_.empty () || early_due_);
   graveyard_.clear ();
+  tell_keeper ();
 }
 
 void
@@ -171,15 +178,14 @@ SessionImpl::service (ChannelImpl &channel) {
   }
   if (established_) {
     if (channel.sender_) channel.sender_->pump ();
-    if (channel.receiver_) {
-      resume_held (*channel.receiver_);
-      if (established_ && channel.receiver_) confirm_taken (*channel.receiver_);
-    }
+    if (channel.receiver_) resume_held (*channel.receiver_);
   }
+  if ((established_ || config_.kept) && channel.receiver_) confirm_taken (*channel.receiver_);
   if (std::exchange (channel.released_, false) && !channel.closing_)
     observer_.session_released (channel);
   if (channel.sender_ && channel.sender_->ended () && channel.receiver_ &&
-      channel.receiver_->finished () && !channel.receiver_->confirm_due ())
+      channel.receiver_->finished () && !channel.receiver_->confirm_due () &&
+      !channel.receiver_->keeping ())
     close_channel (channel, {});
 }
 
@@ -205,6 +211,7 @@ SessionImpl::bury (ChannelImpl &channel) {
         transport_->reset (*sender->stream (), static_cast<std::uint64_t> (wire::Code::closed));
     }
     by_sender_.erase (sender->id ());
+    sender_changed (sender->id ());
   }
   if (Receiver *receiver = channel.receiver_) {
     receiver->channel = nullptr;
@@ -218,7 +225,8 @@ SessionImpl::bury (ChannelImpl &channel) {
     }
     receiver->held_streams.clear ();
     receiver->uncredited_streams.clear ();
-    if (established_ && receiver->confirm_due ()) confirm (*receiver);
+    if (established_ && receiver->confirm_due ()) note_taken (*receiver);
+    receiver_changed (receiver->id ());
     if (receiver->forgettable) receivers_.erase (receiver->id ());
   }
   channel.receiver_ = nullptr;
@@ -238,9 +246,10 @@ SessionImpl::deliver_end_if_due (Receiver &receiver, bool grace_over) {
 
 void
 SessionImpl::confirm_taken (Receiver &receiver) {
+  if (receiver.confirm_owed && established_) confirm (receiver);
   const bool more_comes = receiver.stream && receiver.stream->assembler.active ();
   if (receiver.confirm_due () || (receiver.confirm_soon () && !more_comes)) {
-    confirm (receiver);
+    note_taken (receiver);
   } else if (receiver.confirm_soon ()) {
     if (!receiver.confirm_timer)
       receiver.confirm_timer = scheduler_->make_timer ([this, id = receiver.id ()] {
@@ -248,10 +257,21 @@ SessionImpl::confirm_taken (Receiver &receiver) {
         Receiver *late = find_receiver (id);
         if (!late) return;
         late->confirm_waits = false;
-        if (established_ && late->channel && late->confirm_soon ()) confirm (*late);
+        if (late->channel && late->confirm_soon ()) note_taken (*late);
       });
     if (!std::exchange (receiver.confirm_waits, true))
       receiver.confirm_timer->arm (scheduler_->now () + kMaxConfirmDelay);
+  }
+}
+
+// Tells the peer, where it must be durable before only the keeper.
+void
+SessionImpl::note_taken (Receiver &receiver) {
+  if (receiver.is_kept ()) {
+    receiver.confirmed ();
+    receiver_changed (receiver.id ());
+  } else if (established_) {
+    confirm (receiver);
   }
 }
 
@@ -260,9 +280,12 @@ SessionImpl::confirm (Receiver &receiver) {
   if (!receiver.stream || receiver.stream->kind != Stream::Kind::channel) return;
   const StreamId id = receiver.stream->id;
   if (transport_->unsent_bytes (id) > kMaxUnsentReplyBytes) return;
-  transport_->write (id, wire::encode_confirm (receiver.confirmation ()).to_bytes (),
-                     receiver.finished ());
-  receiver.confirmed ();
+  const bool over =
+      receiver.finished () &&
+      !(receiver.is_kept () && receiver.hello ().state != wire::DirectionState::ended);
+  transport_->write (id, wire::encode_confirm (receiver.confirmation ()).to_bytes (), over);
+  receiver.confirm_owed = false;
+  if (!receiver.is_kept ()) receiver.confirmed ();
 }
 
 // What senders ask for.
@@ -401,6 +424,7 @@ SessionImpl::send_hello (StreamId stream) {
   hello.session = config_.id;
   hello.epoch = config_.epoch;
   hello.peer_epoch = peer_epoch_;
+  hello.memory_epoch = config_.memory_epoch > 0 ? config_.memory_epoch : config_.epoch;
   hello.max_message_bytes = config_.max_message_bytes;
   for (const auto &[id, receiver] : receivers_) hello.incoming.push_back (receiver->hello ());
   for (const auto &channel : channels_)
@@ -447,7 +471,9 @@ SessionImpl::hello_arrived (const wire::Hello &hello) {
     fail (stale ? wire::Code::stale_epoch : wire::Code::protocol, *bad);
     return;
   }
-  if (peer_epoch_ != 0 && hello.epoch > peer_epoch_) peer_restarted ();
+  if (peer_epoch_ != 0 && hello.memory_epoch > peer_epoch_) peer_restarted ();
+  if (peer_epoch_ != hello.epoch || peer_max_message_bytes_ != hello.max_message_bytes)
+    progress_changed ();
   peer_epoch_ = hello.epoch;
   peer_max_message_bytes_ = hello.max_message_bytes;
   resume_receivers (hello);
@@ -470,12 +496,14 @@ void
 SessionImpl::peer_restarted () {
   for (const auto &channel : channels_) {
     if (!channel->receiver_ && !(channel->sender_ && channel->sender_->announced ())) continue;
+    if (channel->receiver_) receiver_changed (channel->receiver_->id ());
     channel->receiver_ = nullptr;
     close_channel (*channel, Error{P2P_ERROR_CLOSED,
                                    "The peer was restarted and does not know the "
                                    "channel \"" +
                                        channel->name_ + "\" any longer. Open it again."});
   }
+  for (const auto &[id, receiver] : receivers_) receiver_changed (id);
   receivers_.clear ();
   seen_ids_ = RangeSet ();
 }
@@ -484,8 +512,10 @@ Status
 SessionImpl::resume_senders (const wire::Hello &hello) {
   replay_ = {};
   std::unordered_map<std::uint64_t, const wire::HelloIncoming *> known;
-  // What the peer remembers of an earlier epoch of ours means nothing now.
-  if (hello.peer_epoch == config_.epoch)
+  // What the peer remembers of an earlier epoch of ours means nothing now, unless we remember it
+  // too.
+  const std::uint64_t memory = config_.memory_epoch > 0 ? config_.memory_epoch : config_.epoch;
+  if (hello.peer_epoch >= memory)
     for (const wire::HelloIncoming &in : hello.incoming) {
       if (in.id >= next_channel_id_)
         return Error{P2P_ERROR_PROTOCOL,
@@ -521,7 +551,11 @@ void
 SessionImpl::resume_receivers (const wire::Hello &hello) {
   std::vector<Receiver *> gone;
   for (const auto &[id, receiver] : receivers_) {
-    if (receiver->finished ()) receiver->confirmed ();  // our hello says so
+    // Our hello says so.
+    if (receiver->is_kept ())
+      receiver->confirm_owed = false;
+    else if (receiver->finished ())
+      receiver->confirmed ();
     if (std::find (hello.outgoing.begin (), hello.outgoing.end (), id) == hello.outgoing.end ())
       gone.push_back (receiver.get ());
   }
@@ -536,6 +570,7 @@ SessionImpl::resume_receivers (const wire::Hello &hello) {
 void
 SessionImpl::forget_receiver (Receiver &receiver) {
   receiver.forgettable = true;
+  receiver_changed (receiver.id ());
   if (!receiver.channel) receivers_.erase (receiver.id ());
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/ptr.hpp"
+#include "session/session_memory.hpp"
 #include "transport/transport.hpp"
 
 namespace p2p {
@@ -31,6 +32,10 @@ struct ChannelOptions {
   std::uint32_t priority = kNormalPriority;
   std::string protocol;  // free text for the far end, at most 255 bytes
   std::uint64_t max_buffered_bytes = 16 * 1024 * 1024;
+  // Of this side alone, and only where the session is kept (SessionConfig::kept). Reliable
+  // channels.
+  bool durable = false;         // messages are kept before they leave, until they are confirmed
+  bool manual_confirm = false;  // for whoever calls consumed(): the session does not look at it
 
   bool reliable () const { return !max_packet_lifetime_ms && !max_retransmits; }
 };
@@ -83,6 +88,14 @@ class Channel {
   // Everything that was sent before is confirmed by the peer (reliable) or has left (unreliable);
   // after finish() the peer has confirmed the end as well.
   virtual bool flushed () const = 0;
+  // A restored direction that is not durable: its next message has this number, as the peer has all
+  // before it. Not set until the session is established, and nothing is sent until then.
+  virtual std::optional<std::uint64_t> resume_seq () const = 0;
+  // The application has the effect of all messages up to `seq`, also of those that did not come yet
+  // (ordered), or of that one (unordered). False when the channel has no such direction.
+  virtual bool confirm (std::uint64_t seq) = 0;
+  // The lowest number whose message is not durable yet, for durable channels.
+  virtual std::uint64_t kept_seq () const = 0;
   // Both directions end now; what is unsent is dropped. session_channel_closed comes from inside of
   // the call, unless that is made in a callback, and the channel is gone after it.
   virtual void close () = 0;
@@ -95,6 +108,10 @@ constexpr std::size_t kMaxSessionSignalBytes = 64 * 1024;
 struct SessionConfig {
   SessionId id{};
   std::uint64_t epoch = 1;
+  // The first epoch of this side of which it remembers everything; 0: this one.
+  std::uint64_t memory_epoch = 0;
+  // Positions are confirmed only once a SessionKeeper has made them durable.
+  bool kept = false;
   std::uint64_t max_message_bytes = 16 * 1024 * 1024;  // of what we receive
   std::size_t max_channels = 1024;
 };
@@ -119,6 +136,10 @@ class Session {
   };
 
   static std::unique_ptr<Session> create (const SessionConfig &config, Observer &observer);
+  // One that goes on from what was kept of it; `config.id` is the kept one's. Nothing is told of
+  // the channels that it has. Fails when the items contradict each other.
+  static Result<std::unique_ptr<Session>> restore (const SessionConfig &config, Observer &observer,
+                                                   const std::vector<MemoryItem> &items);
   // What the server of a new session may have its transport send with the handshake: its hello.
   static Ref<GBytes> greeting (const SessionConfig &config);
   virtual ~Session () = default;
@@ -144,6 +165,14 @@ class Session {
     std::uint64_t messages = 0, bytes = 0;
   };
   virtual Replay last_replay () const = 0;
+  virtual std::uint64_t peer_epoch () const = 0;  // the highest that was seen; 0: none
+
+  // Of a session that is kept. The keeper outlives the session, or is taken away.
+  virtual void set_keeper (SessionKeeper *keeper) = 0;
+  // What has changed since the last call. To be made durable whole and in order; the next call
+  // comes after changes_kept().
+  virtual std::vector<MemoryChange> take_changes () = 0;
+  virtual void changes_kept () = 0;
 };
 
 }  // namespace p2p

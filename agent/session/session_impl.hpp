@@ -1,6 +1,6 @@
 // The session behind session.hpp. session.cpp is about channels and the hello,
 // session_streams.cpp about the bytes of streams, session_events.cpp about the life of streams and
-// about datagrams.
+// about datagrams, session_kept.cpp about what outlives the process.
 //
 // Every way in (a call of the application, of the transport, of a timer) holds an Entry. What a
 // call changes only marks channels as dirty; when the outermost Entry ends, settle() does the
@@ -10,8 +10,10 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <unordered_map>
 
+#include "session/memory_codec.hpp"
 #include "session/receiver.hpp"
 #include "session/sender.hpp"
 #include "session/session.hpp"
@@ -30,6 +32,9 @@ class ChannelImpl final : public Channel {
   void finish () override;
   void consumed (const Message &message) override;
   bool flushed () const override;
+  std::optional<std::uint64_t> resume_seq () const override;
+  bool confirm (std::uint64_t seq) override;
+  std::uint64_t kept_seq () const override { return sender_ ? sender_->kept_seq () : 0; }
   void close () override;
   ChannelStats stats () const override;
 
@@ -78,6 +83,11 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   std::vector<Channel *> channels () const override;
   bool send_signal (const std::string &text) override;
   Replay last_replay () const override { return replay_; }
+  std::uint64_t peer_epoch () const override { return peer_epoch_; }
+  void set_keeper (SessionKeeper *keeper) override;
+  std::vector<MemoryChange> take_changes () override;
+  void changes_kept () override;
+  Status restore (const std::vector<MemoryItem> &items);
 
  private:
   friend class ChannelImpl;
@@ -143,6 +153,18 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   void deliver_end_if_due (Receiver &receiver, bool grace_over);
   void confirm_taken (Receiver &receiver);
   void confirm (Receiver &receiver);
+
+  void note_taken (Receiver &receiver);
+
+  // session_kept.cpp
+  void receiver_changed (std::uint64_t id);
+  void sender_changed (std::uint64_t id);
+  void progress_changed ();
+  void tell_keeper ();
+  MemoryChange receiver_change (std::uint64_t id);
+  void add_sender_changes (std::uint64_t id, std::vector<MemoryChange> &changes);
+  Status restore_sender (const memory::SenderItem &item);
+  void restore_receiver (const memory::ReceiverItem &item);
 
   // session_streams.cpp
   std::shared_ptr<Stream> find_stream (StreamId id) const;
@@ -212,6 +234,12 @@ class SessionImpl final : public Session, private Transport::Observer, private S
 
   std::unordered_map<std::uint64_t, std::uint64_t> datagram_tags_;  // to the channel id
   std::uint64_t next_tag_ = 0;
+
+  // Of a kept session: what the keeper has not got yet, and what it has and is not durable yet.
+  SessionKeeper *keeper_ = nullptr;
+  bool progress_dirty_ = false, keeper_told_ = false;
+  std::set<std::uint64_t> receivers_dirty_, senders_dirty_;
+  std::set<std::uint64_t> receivers_captured_, senders_captured_;
 };
 
 }  // namespace p2p

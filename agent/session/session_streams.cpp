@@ -357,6 +357,9 @@ SessionImpl::new_receiver (const std::shared_ptr<Stream> &stream, wire::Open ope
   auto owned = std::make_unique<Receiver> (std::move (open));
   Receiver &receiver = *owned;
   receivers_[receiver.id ()] = std::move (owned);
+  if (config_.kept) receiver.keep ();
+  receiver_changed (receiver.id ());
+  progress_changed ();
   receiver.channel = channel;
   receiver.stream = stream;
   channel->receiver_ = &receiver;
@@ -524,6 +527,8 @@ SessionImpl::reply_arrived (Stream &stream, const wire::Reply &reply) {
     fail (wire::Code::protocol, *bad);
     return;
   }
+  if (channel->sender_->durable () || channel->sender_->ended ())
+    sender_changed (channel->sender_->id ());
   mark_dirty (*channel);
 }
 

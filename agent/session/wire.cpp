@@ -122,11 +122,6 @@ read_extensions (Reader &reader, Take take) {
   return true;
 }
 
-bool
-skip_extensions (Reader &reader) {
-  return read_extensions (reader, [] (std::uint64_t, Reader) { return true; });
-}
-
 template <class T>
 Decoded<T>
 bad (const char *field) {
@@ -145,6 +140,10 @@ encode (const Hello &hello) {
     body.varint (in.id).type (in.state).ranges (in.received).ranges (in.confirmed);
   body.varint (hello.outgoing.size ());
   for (const std::uint64_t id : hello.outgoing) body.varint (id);
+  if (hello.memory_epoch != 0 && hello.memory_epoch != hello.epoch) {
+    const Writer value = Writer ().varint (hello.memory_epoch);
+    body.type (HelloExtension::memory_epoch).varint (value.view ().size ()).bytes (value.view ());
+  }
   Writer frame;
   frame.type (ControlType::hello).varint (body.view ().size ()).bytes (body.view ());
   return frame;
@@ -206,7 +205,13 @@ decode_hello (ByteView body) {
     return malformed ("HELLO", "number of outgoing channels");
   for (std::uint64_t i = 0; i < outgoing; ++i) hello.outgoing.push_back (reader.varint ());
   if (reader.is_short ()) return malformed ("HELLO", "outgoing channel id");
-  if (!skip_extensions (reader)) return malformed ("HELLO", "extension");
+  hello.memory_epoch = hello.epoch;
+  const bool good = read_extensions (reader, [&] (std::uint64_t type, Reader value) {
+    if (type != static_cast<std::uint64_t> (HelloExtension::memory_epoch)) return true;
+    hello.memory_epoch = value.varint ();
+    return !value.is_short () && hello.memory_epoch > 0 && hello.memory_epoch <= hello.epoch;
+  });
+  if (!good) return malformed ("HELLO", "extension");
   return hello;
 }
 

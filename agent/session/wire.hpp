@@ -40,6 +40,7 @@ enum class Code : std::uint64_t {
   stale_epoch = 6,
 };
 
+enum class HelloExtension : std::uint8_t { memory_epoch = 1 };
 enum class OpenExtension : std::uint8_t { priority = 1 };
 
 enum class DirectionState : std::uint8_t { open = 0, ended = 1, closed = 2, refused = 3 };
@@ -100,7 +101,8 @@ struct Hello {
   std::uint64_t version = kVersion;
   SessionId session{};
   std::uint64_t epoch = 0;
-  std::uint64_t peer_epoch = 0;  // the highest that was seen of the other side; 0 for none
+  std::uint64_t peer_epoch = 0;    // the highest that was seen of the other side; 0 for none
+  std::uint64_t memory_epoch = 0;  // the first of the sender's epochs of which it remembers all
   std::uint64_t max_message_bytes = 0;
   std::vector<HelloIncoming> incoming;
   std::vector<std::uint64_t> outgoing;  // ids of the sender's own living directions
