@@ -220,11 +220,13 @@ Agent::make_attempt (const std::string &peer, bool prepared, Attempt::Observer *
 }
 
 Result<std::unique_ptr<Attempt>>
-Agent::make_twin (const std::string &peer, const NetworkConfig &twin, Attempt::Observer *observer) {
+Agent::make_twin (const std::string &peer, const NetworkConfig &twin, const IceResume *resume,
+                  Attempt::Observer *observer) {
   auto config = attempt_config (peer);
   if (!config) return config.error ();
   config->attempt = twin.attempt;
   config->ice.credentials = IceCredentials{twin.ufrag, twin.pwd};
+  if (resume) config->ice.resume = *resume;
   config->order = {kIceWay};
   return std::make_unique<Attempt> (*config, observer);
 }

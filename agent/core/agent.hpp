@@ -52,6 +52,7 @@ class Agent final : public AgentCore,
   Result<std::unique_ptr<Attempt>> make_attempt (const std::string &peer, bool prepared,
                                                  Attempt::Observer *observer) override;
   Result<std::unique_ptr<Attempt>> make_twin (const std::string &peer, const NetworkConfig &twin,
+                                              const IceResume *resume,
                                               Attempt::Observer *observer) override;
   LivenessSettings liveness_settings () const override;
   NetworkSnapshot network () const override { return network_->snapshot (); }

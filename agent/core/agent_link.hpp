@@ -25,9 +25,11 @@ class AgentLink {
   // The one that create_network_config() prepared for this peer, or a new one.
   virtual Result<std::unique_ptr<Attempt>> make_attempt (const std::string &peer, bool prepared,
                                                          Attempt::Observer *observer) = 0;
-  // One that speaks as the attempt of `twin` does, from the addresses that there are now.
+  // One that speaks as the attempt of `twin` does, from the addresses that there are now or, with
+  // `resume`, at that pair alone.
   virtual Result<std::unique_ptr<Attempt>> make_twin (const std::string &peer,
                                                       const NetworkConfig &twin,
+                                                      const IceResume *resume,
                                                       Attempt::Observer *observer) = 0;
   virtual LivenessSettings liveness_settings () const = 0;
   virtual NetworkSnapshot network () const = 0;

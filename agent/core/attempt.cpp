@@ -83,6 +83,14 @@ Attempt::start (const NetworkConfig &remote, const Start &how) {
   return {};
 }
 
+QuicConfig
+Attempt::quic_config (bool client) const {
+  QuicConfig config = config_.quic;
+  config.client = client;
+  if (remote_) config.peer_fingerprint = remote_->fingerprint;
+  return config;
+}
+
 void
 Attempt::open_sources (const std::string &peer, bool client) {
   for (auto &[name, entry] : sources_) {

@@ -71,6 +71,8 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
   void remote_gathering_done ();
   void path_message (const std::string &source, ByteView message);
   std::vector<std::string> report () const { return race_.report (); }
+  // Of a transport with the peer that was named by start().
+  QuicConfig quic_config (bool client) const;
   IceTransport *ice () const { return ice_.get (); }  // null where ICE is not among the ways
 
  private:

@@ -82,7 +82,8 @@ class Connection final : public ConnectionCore,
   bool negotiation_start (const PeerSignal &hello) override;
   // Line::Host
   Result<std::unique_ptr<Attempt>> line_attempt (Attempt::Observer *observer,
-                                                 const NetworkConfig *twin) override;
+                                                 const NetworkConfig *twin,
+                                                 const IceResume *resume) override;
   bool line_peer_present () const override;
   void line_signal (const PeerSignal &signal) override;
   bool line_signal_in_band (const PeerSignal &signal) override;
@@ -92,6 +93,7 @@ class Connection final : public ConnectionCore,
   void line_path_changed () override;
   void line_warning (const Error &warning) override;
   void line_broken (BreakReason reason, const std::string &detail) override;
+  void line_detach () override;
   void line_transport (Transport &transport) override;
   void line_restored (const Line::Restored &restored) override;
   void line_over (const Error &error) override;

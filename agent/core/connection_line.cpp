@@ -47,10 +47,11 @@ milliseconds (TimeUs span) {
 }  // namespace
 
 Result<std::unique_ptr<Attempt>>
-Connection::line_attempt (Attempt::Observer *observer, const NetworkConfig *twin) {
+Connection::line_attempt (Attempt::Observer *observer, const NetworkConfig *twin,
+                          const IceResume *resume) {
   const auto agent = agent_.lock ();
   if (!agent) return Error{P2P_ERROR_CLOSED, "The agent is gone."};
-  return twin ? agent->make_twin (peer_, *twin, observer)
+  return twin ? agent->make_twin (peer_, *twin, resume, observer)
               : agent->make_attempt (peer_, false, observer);
 }
 
@@ -125,6 +126,11 @@ Connection::line_broken (BreakReason reason, const std::string &detail) {
     s.reason = detail.empty () ? sentence (reason) : sentence (reason) + (": " + detail);
     ++s.breaks;
   });
+}
+
+void
+Connection::line_detach () {
+  session_->detach ();
 }
 
 void

@@ -23,6 +23,8 @@ constexpr TimeUs kUnheardAnswers = 50 * kMillisecond;
 constexpr TimeUs kGoBackAfter = 2 * kSecond;
 // For how long a peer that asks for a way is followed to another address.
 constexpr TimeUs kFollowFor = 2 * kSecond;
+// What another transport over the ways that there are gets, before other ways are looked for.
+constexpr TimeUs kTransportFirst = 600 * kMillisecond;
 
 }  // namespace
 
@@ -35,13 +37,25 @@ Line::Line (const Config &config, Carrier carrier, Scheduler &clock, Host &host)
       carrier_ (std::make_unique<Carrier> (std::move (carrier))),
       watch_ (config.watch, clock, *this),
       upkeep_ (clock.make_timer ([this] { keep_up (); })),
-      renewal_ (clock.make_timer ([this] { renew (); })) {
+      renewal_ (clock.make_timer ([this] { renew (); })),
+      transport_timer_ (clock.make_timer ([this] { begin_transport (); })) {
   WayEntry first;
   first.way = carrier_->ways->in_use ();
   first.proven = true;
   ways_.push_back (first);
   watch_.watch (carrier_->ways.get (), carrier_->transport.get ());
 }
+
+Line::Line (const Config &config, Scheduler &clock, Host &host)
+    : config_ (config),
+      clock_ (clock),
+      host_ (host),
+      network_ (config.network),
+      negotiation_ (*this, clock),
+      watch_ (config.watch, clock, *this),
+      upkeep_ (clock.make_timer ([this] { keep_up (); })),
+      renewal_ (clock.make_timer ([this] { renew (); })),
+      transport_timer_ (clock.make_timer ([this] { begin_transport (); })) {}
 
 Line::~Line () {
   end ();
@@ -52,6 +66,7 @@ Line::end () {
   over_ = true;
   upkeep_->disarm ();
   renewal_->disarm ();
+  transport_timer_->disarm ();
   watch_.stop ();
   drop_carrier ();
   negotiation_.drop ();
@@ -62,6 +77,7 @@ void
 Line::drop_carrier () {
   watch_.watch (nullptr, nullptr);
   ways_.clear ();
+  end_handshake ();
   retire (std::move (carrier_));
 }
 
@@ -234,7 +250,13 @@ Line::watch_broken (BreakReason reason) {
   follow (true);
   host_.line_broken (reason, std::exchange (break_detail_, {}));
   renew_wait_ = 0;
-  if (live_) renew ();
+  if (!live_) return;
+  // Where only the transport has gone, the ways that there are may serve; it takes three round
+  // trips.
+  if (transport_wanted_)
+    renewal_->arm (clock_.now () + kTransportFirst);
+  else
+    renew ();
 }
 
 void
@@ -281,6 +303,9 @@ Line::watch_way_answers (PathGroup::Way way) {
   else if (!now || !now->usable () || watch_.broken () || entry->answers >= kAnswersOfAnother)
     use_way (*entry);
   if (first) choose_way ();
+  // The peer has read our ping, and so knows what is asked for.
+  if (transport_wanted_ && config_.watch.client && !handshake_)
+    transport_timer_->arm (clock_.now ());
 }
 
 void
@@ -346,16 +371,6 @@ Line::watch_way_failed (PathGroup::Way way, const Error &error) {
 }
 
 // -------------------------------------------------------------------------------- the transport
-
-void
-Line::transport_ended (const Error &error) {
-  transport_ended_ = true;
-  break_detail_ = error.message;
-  drop_generation (negotiation_.current ());
-  drop_carrier ();
-  generations_.clear ();
-  watch_.break_now (BreakReason::transport);
-}
 
 void
 Line::session_attached () {

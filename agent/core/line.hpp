@@ -1,6 +1,7 @@
 // What lies below a living session: one transport, the ways it may take, and the generations that
 // they belong to. Finds out when the line is broken, looks for other ways, moves to them, and says
-// when it is restored. line.cpp is about the ways in use, line_renewal.cpp about new ones.
+// when it is restored. line.cpp is about the ways in use, line_renewal.cpp about new ones,
+// line_transport.cpp about new transports over those that there are.
 // Core thread only; destroyed by retire() only.
 #pragma once
 #include <memory>
@@ -10,6 +11,7 @@
 
 #include "core/line_watch.hpp"
 #include "core/negotiation.hpp"
+#include "core/transport_handshake.hpp"
 #include "net/network_snapshot.hpp"
 
 namespace p2p {
@@ -28,9 +30,10 @@ class Line final : private LineWatch::Observer,
    public:
     virtual ~Host () = default;
     // Another attempt of the agent's, or one that speaks as `twin` does: see
-    // IceConfig::credentials.
+    // IceConfig::credentials and resume.
     virtual Result<std::unique_ptr<Attempt>> line_attempt (Attempt::Observer *observer,
-                                                           const NetworkConfig *twin) = 0;
+                                                           const NetworkConfig *twin,
+                                                           const IceResume *resume) = 0;
     virtual bool line_peer_present () const = 0;                        // at the meeting point
     virtual void line_signal (const PeerSignal &signal) = 0;            // by the meeting point
     virtual bool line_signal_in_band (const PeerSignal &signal) = 0;    // over the session
@@ -41,6 +44,8 @@ class Line final : private LineWatch::Observer,
     virtual void line_warning (const Error &warning) = 0;
     // `detail`: what is known beside the reason, a sentence; may be empty.
     virtual void line_broken (BreakReason reason, const std::string &detail) = 0;
+    // The transport is about to go, and another one will come.
+    virtual void line_detach () = 0;
     // A new transport takes the place of the one before, which is gone after the call.
     virtual void line_transport (Transport &transport) = 0;
     virtual void line_restored (const Restored &restored) = 0;
@@ -52,8 +57,17 @@ class Line final : private LineWatch::Observer,
     std::string session;  // its name on the wire
     NetworkSnapshot network;
   };
+  // How a line is found again whose process has ended: what both sides said last, and the pair of
+  // addresses that was in use, where that was one of UDP and without a relay of this side.
+  struct Memory {
+    NetworkConfig local, remote;
+    std::optional<IceResume> pair;
+    std::uint64_t transport_name = 0;
+  };
 
   Line (const Config &config, Carrier carrier, Scheduler &clock, Host &host);
+  // Without a transport and a way: broken until restore() has found the peer.
+  Line (const Config &config, Scheduler &clock, Host &host);
   ~Line () override;
   Line (const Line &) = delete;
   Line &operator= (const Line &) = delete;
@@ -61,6 +75,8 @@ class Line final : private LineWatch::Observer,
   Transport *transport () const { return carrier_ ? carrier_->transport.get () : nullptr; }
   // The session is up: what carried it stays, and others may follow.
   void live (std::unique_ptr<Generation> generation, const std::string &newest_remote);
+  void restore (const Memory &memory);
+  std::optional<Memory> memory () const;  // nothing while there is no way in use
   // Nothing is told any more; whoever owns it may retire it from inside of any call.
   void end ();
   bool broken () const { return broken_; }
@@ -105,6 +121,7 @@ class Line final : private LineWatch::Observer,
   void watch_over (const Error &error) override;
   void watch_way_answers (PathGroup::Way way) override;
   void watch_way_wanted (PathGroup::Way way) override;
+  void watch_transport (std::uint64_t name, bool anew) override;
   void watch_way_silent (PathGroup::Way way) override;
   void watch_way_changed (PathGroup::Way way) override;
   void watch_way_failed (PathGroup::Way way, const Error &error) override;
@@ -138,6 +155,14 @@ class Line final : private LineWatch::Observer,
   void arm_upkeep ();
   void end_break (bool new_transport);
 
+  // line_transport.cpp
+  void want_transport ();
+  void begin_transport ();
+  void transport_ready ();
+  void transport_failed (const Error &error);
+  void end_handshake ();
+  void resume_ways ();
+
   // line_renewal.cpp
   bool in_band () const;
   bool can_signal () const;
@@ -160,15 +185,21 @@ class Line final : private LineWatch::Observer,
   LineWatch watch_;
   std::vector<WayEntry> ways_;  // of carrier_
   bool live_ = false, broken_ = false, over_ = false;
-  bool transport_ended_ = false;      // and no other one carries the session yet
-  bool new_transport_asked_ = false;  // by the peer, in the hello that is being read
+  bool transport_ended_ = false;   // and no other one carries the session yet
+  bool transport_wanted_ = false;  // and this side asks the peer for one, over the ways there are
+  bool want_again_ = false;        // after a handshake that failed
+  std::uint64_t transport_name_ = 0;               // of the last one that either side asked for
+  std::unique_ptr<TransportHandshake> handshake_;  // uses the ways of carrier_: retired before it
+  std::optional<Memory> memory_;                   // of the time before this process
+  bool pair_resumed_ = false;                      // its pair was tried
+  bool new_transport_asked_ = false;               // by the peer, in the hello that is being read
   TimeUs broken_at_ = 0;
   std::string break_detail_;
   TimeUs wanted_at_ = 0;      // when this side asked for a way last
   TimeUs doubted_until_ = 0;  // by the peer
   bool following_ = false;
   TimeUs follow_until_ = 0, go_back_at_ = 0;
-  const std::unique_ptr<Scheduler::Timer> upkeep_, renewal_;
+  const std::unique_ptr<Scheduler::Timer> upkeep_, renewal_, transport_timer_;
   bool renewal_wanted_ = false;  // because of the network, also while nothing is broken
   unsigned renewals_left_ = 0;
   TimeUs renew_wait_ = 0, direct_wait_ = 0;

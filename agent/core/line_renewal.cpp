@@ -44,7 +44,12 @@ Line::renew () {
   if (can_signal ()) {
     if (negotiation_.begin ()) negotiation_.offer ();
   } else {
-    renew_alone ();
+    const bool found = std::any_of (ways_.begin (), ways_.end (),
+                                    [] (const WayEntry &entry) { return entry.proven; });
+    if (memory_ && !found)
+      resume_ways ();
+    else
+      renew_alone ();
   }
   renew_later ();
 }
@@ -91,8 +96,9 @@ Line::renew_alone () {
   NetworkConfig remote = *known->attempt ().remote_config ();
   remote.candidates = known->attempt ().ice ()->remote_candidates ();
   remote.complete = true;
-  auto twin = Generation::create (
-      *this, [&] (Attempt::Observer *observer) { return host_.line_attempt (observer, &local); });
+  auto twin = Generation::create (*this, [&] (Attempt::Observer *observer) {
+    return host_.line_attempt (observer, &local, nullptr);
+  });
   if (!twin) {
     host_.line_warning (twin.error ());
     return;
@@ -231,7 +237,7 @@ Line::negotiation_generation () {
                    [&] (const WayEntry &entry) { return entry.generation == before; }))
     keep_building ();
   auto generation = Generation::create (*this, [this] (Attempt::Observer *observer) {
-    return host_.line_attempt (observer, nullptr);
+    return host_.line_attempt (observer, nullptr, nullptr);
   });
   if (generation) return std::move (*generation);
   host_.line_warning (generation.error ());
@@ -266,7 +272,12 @@ Line::generation_config_changed (Generation &generation) {
 
 void
 Line::generation_path (Generation &generation, Path &path) {
-  if (!carrier_) return;
+  if (!carrier_ && !transport_wanted_) return;
+  const bool first = !carrier_;
+  if (first) {
+    carrier_ = std::make_unique<Carrier> ();
+    carrier_->ways = std::make_unique<PathGroup> (path.scheduler ());
+  }
   WayEntry entry;
   entry.way = carrier_->ways->add (path);
   entry.generation = &generation;
@@ -274,6 +285,10 @@ Line::generation_path (Generation &generation, Path &path) {
   ways_.push_back (entry);
   g_debug ("line %s: way %u, %s to %s", config_.session.c_str (), entry.way,
            generation.id ().c_str (), generation.remote_id ().c_str ());
+  if (first) {
+    watch_.watch (carrier_->ways.get (), nullptr);
+    if (!config_.watch.client) transport_timer_->arm (clock_.now ());
+  }
   watch_.prove (entry.way);
 }
 
@@ -285,6 +300,9 @@ Line::generation_connected (Generation &generation, Carrier carrier) {
     return;
   }
   auto next = negotiation_.take ();
+  end_handshake ();
+  transport_wanted_ = false;
+  watch_.set_transport (transport_name_, false);
   host_.line_transport (*carrier.transport);
   drop_carrier ();
   generations_.clear ();

@@ -35,13 +35,38 @@ LineWatch::watch (PathGroup *ways, const Transport *transport) {
   last_way_ = 0;
   if (!ways_) return;
   ways_->set_observer (this);
-  heard_us_ = std::max (heard_us_, transport_->last_heard_us ());
-  if (!std::exchange (started_, true)) {
+  follow (transport);
+  if (transport_ && !std::exchange (started_, true)) {
     const TimeUs rtt = transport_->stats ().smoothed_rtt_us;
     pings_.follow (static_cast<int> (ways_->in_use ()));
     liveness_.start (clock_.now (), rtt > 0 ? rtt : Liveness::kUnknownRtt);
   }
   rearm ();
+}
+
+void
+LineWatch::follow (const Transport *transport) {
+  transport_ = transport;
+  if (transport_) heard_us_ = std::max (heard_us_, transport_->last_heard_us ());
+}
+
+void
+LineWatch::set_transport (std::uint64_t name, bool anew) {
+  transport_name_ = name;
+  anew_ = anew;
+}
+
+void
+LineWatch::tell () {
+  if (!ways_) return;
+  for (const Way way : ways_->ways ()) ping (way, false);
+}
+
+void
+LineWatch::start_broken (BreakReason reason) {
+  started_ = true;
+  liveness_.start (clock_.now ());
+  break_now (reason);
 }
 
 void
@@ -162,8 +187,12 @@ LineWatch::ping (Way way, bool unheard) {
   if (!ways_) return;
   const auto asked = asked_.find (way);
   const bool wanted = asked != asked_.end () && asked->second.wanted;
-  const ProbeCodec::Ping ping =
-      codec_.ping (unheard, wanted || (suspect_ && way == ways_->in_use ()));
+  ProbeCodec::Says says;
+  says.unheard = unheard;
+  says.wanted = wanted || (suspect_ && way == ways_->in_use ());
+  says.anew = anew_;
+  says.transport = transport_name_;
+  const ProbeCodec::Ping ping = codec_.ping (says);
   pings_.sent (clock_.now (), ping.number, static_cast<int> (way));
   // What is lost is asked again.
   (void)ways_->send_probe (way, {ping.bytes.data (), ping.bytes.size ()});
@@ -215,6 +244,7 @@ LineWatch::group_probe (Way way, ByteView datagram) {
   last_way_ = way;
   if (probe->kind == Probe::Kind::ping) {
     if (probe->wanted) observer_.watch_way_wanted (way);
+    observer_.watch_transport (probe->transport, probe->anew);
     if (!ways_) return;
     const ProbeBytes pong = codec_.pong (probe->number);
     (void)ways_->send_probe (way, {pong.data (), pong.size ()});

@@ -28,6 +28,8 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
     virtual void watch_over (const Error &error) = 0;          // for good
     virtual void watch_way_answers (Way way) = 0;              // it carries both directions
     virtual void watch_way_wanted (Way way) = 0;               // the peer asks us to send on it
+    // A ping of the peer says which transport it has, or asks for.
+    virtual void watch_transport (std::uint64_t name, bool anew) = 0;
     virtual void watch_way_silent (Way way) = 0;  // it was asked for, and does not answer
     virtual void watch_way_changed (Way way) = 0;
     virtual void watch_way_failed (Way way, const Error &error) = 0;
@@ -47,10 +49,18 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
 
   // What it watches, which outlives that; null while there is nothing.
   void watch (PathGroup *ways, const Transport *transport);
+  // Another transport over the same ways, or none.
+  void follow (const Transport *transport);
+  // What every ping says: the transport that there is, or the one that is asked for.
+  void set_transport (std::uint64_t name, bool anew);
+  void tell ();  // says so at once, on every way
+  // Nothing carries it yet, and it is to be found again.
+  void start_broken (BreakReason reason);
   void stop ();  // for good: nothing is told any more
   bool broken () const { return liveness_.state () == Liveness::State::broken; }
   bool suspect () const { return suspect_; }
   void set_settings (const LivenessSettings &settings);
+  const LivenessSettings &settings () const { return liveness_.settings (); }
   void carried ();          // application data moved
   void network_changed ();  // looks at once
   void break_now (BreakReason reason);
@@ -91,6 +101,8 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
   Observer &observer_;
   PathGroup *ways_ = nullptr;
   const Transport *transport_ = nullptr;
+  std::uint64_t transport_name_ = 0;
+  bool anew_ = false;
   TimeUs heard_us_ = 0;  // what the liveness was told of the transport
   ProbeCodec codec_;
   PingLog pings_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/loop_thread.hpp"
+#include "core/transport_handshake.hpp"
 
 namespace p2p {
 
@@ -19,41 +20,29 @@ constexpr unsigned kMaxServerHandshakes = 8;
 
 }  // namespace
 
-// Watches one transport until it is ready or has failed.
-class PathRace::Handshake final : public Transport::Observer {
+// One handshake of one way, with the group that the transport goes on with.
+class PathRace::Handshake final {
  public:
-  Handshake (PathRace &race, Way &way, const QuicConfig &config) : race_ (race), way_ (way) {
-    carrier_.ways = std::make_unique<PathGroup> (way.path->scheduler ());
-    carrier_.ways->add (*way.path);
-    carrier_.transport = make_quic_transport (config, *carrier_.ways);
-    carrier_.transport->set_observer (this);
+  Handshake (PathRace &race, Way &way, const QuicConfig &config)
+      : ways_ (std::make_unique<PathGroup> (way.path->scheduler ())) {
+    ways_->add (*way.path);
+    watch_ = std::make_unique<TransportHandshake> (
+        make_quic_transport (config, *ways_), [&race, &way] { race.handshake_ready (way); },
+        [&race, &way] (const Error &error, bool by_peer) {
+          race.handshake_failed (way, error, by_peer);
+        });
   }
-  Transport &transport () { return *carrier_.transport; }
-  Carrier take () { return std::move (carrier_); }
-
-  void transport_ready () override {
-    carrier_.transport->set_observer (nullptr);
-    race_.handshake_ready (way_);
+  void stop () { watch_->stop (); }
+  Carrier take () {
+    Carrier carrier;
+    carrier.ways = std::move (ways_);
+    carrier.transport = watch_->take ();
+    return carrier;
   }
-  void transport_closed (const Error &error, bool by_peer, std::uint64_t) override {
-    race_.handshake_failed (way_, error, by_peer);
-  }
-  // Streams and datagrams do not exist before the handshake is done.
-  void transport_stream_opened (StreamId) override {}
-  void transport_stream_data (StreamId, ByteView, bool) override {}
-  void transport_stream_reset (StreamId, std::uint64_t) override {}
-  void transport_stream_stopped (StreamId, std::uint64_t) override {}
-  void transport_stream_sent (StreamId, std::size_t) override {}
-  void transport_stream_closed (StreamId) override {}
-  void transport_streams_available () override {}
-  void transport_datagram (ByteView) override {}
-  void transport_datagram_acked (std::uint64_t) override {}
-  void transport_datagram_lost (std::uint64_t) override {}
 
  private:
-  PathRace &race_;
-  Way &way_;
-  Carrier carrier_;
+  std::unique_ptr<PathGroup> ways_;
+  std::unique_ptr<TransportHandshake> watch_;  // its transport uses the ways
 };
 
 PathRace::PathRace (const QuicConfig &config, Scheduler &clock, Observer &observer)
@@ -120,7 +109,7 @@ PathRace::begin_handshake (Way &way) {
 void
 PathRace::end_handshake (Way &way) {
   if (!way.handshake) return;
-  way.handshake->transport ().set_observer (nullptr);
+  way.handshake->stop ();
   ended_.push_back (std::move (way.handshake));
 }
 

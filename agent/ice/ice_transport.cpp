@@ -107,6 +107,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   void pass_to_libnice (const RemoteCandidate &candidate);
   void try_tcp ();
   void pass_on_remote_end ();
+  void resume_pair ();
   void give_up ();
   void advance (IceState next);
 
@@ -135,6 +136,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   std::map<std::size_t, std::unique_ptr<NameLookup>> mdns_lookups_;
   std::size_t mdns_count_ = 0;
   bool remote_ended_ = false, remote_end_passed_on_ = false;
+  bool resumed_ = false;
 
   IceState state_ = IceState::gathering;
   std::optional<IceState> state_without_pair_;  // connected or more, but the pair is still to come
@@ -301,6 +303,7 @@ void
 NiceIceTransport::nice_gathering_done () {
   if (gathering_done_) return;
   gathering_done_ = true;
+  if (config_.resume) later ([] (NiceIceTransport &self) { self.resume_pair (); });
   g_debug ("ice: gathering done, %zu candidates", local_candidates_.size ());
   observer_.ice_gathering_done ();
 }
@@ -331,7 +334,28 @@ NiceIceTransport::set_remote_credentials (const IceCredentials &credentials) {
                                      credentials.pwd.c_str ());
   for (const auto &candidate : std::exchange (waiting_, {})) pass_to_libnice (candidate);
   pass_on_remote_end ();
+  if (config_.resume) later ([] (NiceIceTransport &self) { self.resume_pair (); });
   return {};
+}
+
+// The peer's side of it lives on: no check is needed before the first datagram, and a peer that is
+// silent on its way to us must not make libnice give up.
+void
+NiceIceTransport::resume_pair () {
+  if (resumed_ || !gathering_done_ || !remote_credentials_) return;
+  resumed_ = true;
+  const IceResume &pair = *config_.resume;
+  const std::string sdp = "candidate:resumed 1 UDP 2130706431 " + pair.remote_address + " " +
+                          std::to_string (pair.remote_port) + " typ host";
+  NiceAddress remote;
+  nice_address_init (&remote);
+  const bool good = nice_address_set_from_string (&remote, pair.remote_address.c_str ());
+  nice_address_set_port (&remote, pair.remote_port);
+  (void)add_remote_candidate (sdp);
+  if (!good || !follower_.begin_at (remote)) {
+    warn ({P2P_ERROR_UNREACHABLE, "The pair of addresses that was kept cannot be used again."});
+    advance (IceState::failed);
+  }
 }
 
 Status
@@ -525,6 +549,18 @@ NiceIceTransport::check_pair () {
 
 }  // namespace
 
+std::optional<std::pair<std::string, std::uint16_t>>
+IcePair::remote_endpoint () const {
+  NiceAddress address;
+  nice_address_init (&address);
+  if (remote_address.ss_family != AF_INET && remote_address.ss_family != AF_INET6) return {};
+  nice_address_set_from_sockaddr (&address, reinterpret_cast<const sockaddr *> (&remote_address));
+  std::array<char, NICE_ADDRESS_STRING_LEN> text{};
+  nice_address_to_string (&address, text.data ());
+  return std::pair (std::string (text.data ()),
+                    static_cast<std::uint16_t> (nice_address_get_port (&address)));
+}
+
 Result<std::unique_ptr<IceTransport>>
 IceTransport::create (const IceConfig &config, Observer &observer) {
   if (config.relay_only && config.turn_servers.empty ())
@@ -537,9 +573,17 @@ IceTransport::create (const IceConfig &config, Observer &observer) {
                  "that is not lower."};
   if (config.credentials)
     if (auto error = check_ice_credentials (*config.credentials, "local")) return *error;
-  auto addresses = find_local_addresses (config.local_addresses);
+  IceConfig used = config;
+  if (config.resume) {
+    used.tcp = used.relay_only = false;
+    used.stun_servers.clear ();
+    used.turn_servers.clear ();
+    used.local_addresses = {config.resume->local_address};
+    used.port_min = used.port_max = config.resume->local_port;
+  }
+  auto addresses = find_local_addresses (used.local_addresses);
   if (!addresses) return addresses.error ();
-  auto transport = std::make_unique<NiceIceTransport> (config, *addresses, observer);
+  auto transport = std::make_unique<NiceIceTransport> (used, *addresses, observer);
   if (auto error = transport->start ()) return *error;
   return std::unique_ptr<IceTransport> (std::move (transport));
 }

@@ -29,6 +29,12 @@ struct IceCredentials {
   std::string ufrag, pwd;
 };
 
+// A pair of UDP addresses, ours without a NAT.
+struct IceResume {
+  std::string local_address, remote_address;
+  std::uint16_t local_port = 0, remote_port = 0;
+};
+
 struct IceConfig {
   bool controlling = false;
   bool tcp = true;                           // RFC 6544 candidates
@@ -40,6 +46,9 @@ struct IceConfig {
   FastUdpWish fast_udp = FastUdpAbilities ();
   // Of an earlier generation, whose other side still lives at the peer. Not set: new ones.
   std::optional<IceCredentials> credentials;
+  // The pair of that generation, to be used at once and without a check: only its local address and
+  // port are bound. Nothing else of the addresses, ports and servers above counts then.
+  std::optional<IceResume> resume;
 };
 
 struct IcePair {
@@ -52,6 +61,9 @@ struct IcePair {
   std::string local_base_address;
   std::uint16_t local_base_port = 0;
   sockaddr_storage remote_address{};
+
+  // As text and port; nothing when it is of no kind that we know.
+  std::optional<std::pair<std::string, std::uint16_t>> remote_endpoint () const;
 };
 
 // Addresses from which authenticated checks came after a pair was in use, and what became of them.

@@ -101,6 +101,12 @@ PeerFollower::learned (const NiceAddress &remote) {
     newest_ = Learned{remote, scheduler_.now ()};
 }
 
+bool
+PeerFollower::begin_at (const NiceAddress &remote) {
+  const auto local = local_for (remote);
+  return local && select ({*local, remote, true});
+}
+
 void
 PeerFollower::follow (bool on) {
   on_ = on;
@@ -160,7 +166,7 @@ PeerFollower::local_for (const NiceAddress &remote) const {
            (!relay_only || one.type == NICE_CANDIDATE_TYPE_RELAYED);
   };
   const NiceCandidate *found = locals.first ([&] (const NiceCandidate &one) {
-    return usable (one) && in_use_->local_foundation == one.foundation;
+    return usable (one) && in_use_ && in_use_->local_foundation == one.foundation;
   });
   if (!found)
     found = locals.first ([&] (const NiceCandidate &one) {

@@ -24,6 +24,9 @@ class PeerFollower {
   bool selected (const NicePair &pair);
   void learned (const NiceAddress &remote);
 
+  // The first pair of all, without a check: from the host address that reaches this known
+  // candidate.
+  bool begin_at (const NiceAddress &remote);
   // As IceTransport::follow_peer() and go_back().
   void follow (bool on);
   bool go_back ();

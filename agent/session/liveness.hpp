@@ -73,6 +73,7 @@ class Liveness {
   TimeUs deadline () const;
   void on_deadline (TimeUs now);
 
+  const LivenessSettings &settings () const { return settings_; }
   State state () const { return state_; }
   BreakReason reason () const { return reason_; }  // why it broke last
   // Silence longer than this breaks; it grows with the round trip.

@@ -14,7 +14,7 @@ constexpr std::size_t kMacBytes = 16;
 constexpr std::size_t kSealedBytes = kProbeBytes - kMacBytes;
 constexpr std::size_t kFlagsAt = 1, kNumberAt = 2, kPingNumberAt = 10;
 constexpr std::uint8_t kPing = 0x80, kPong = 0x81;
-constexpr std::uint8_t kUnheard = 1, kWanted = 2;
+constexpr std::uint8_t kUnheard = 1, kWanted = 2, kAnew = 4;
 constexpr std::uint64_t kWindow = 64;
 constexpr char kClientInfo[] = "gst-p2p probe client";
 constexpr char kServerInfo[] = "gst-p2p probe server";
@@ -80,13 +80,14 @@ ProbeCodec::seal (ProbeBytes &probe) const {
 }
 
 ProbeCodec::Ping
-ProbeCodec::ping (bool unheard, bool wanted) {
+ProbeCodec::ping (const Says &says) {
   Ping ping;
   ping.number = next_number_++;
   ping.bytes[0] = kPing;
-  ping.bytes[kFlagsAt] =
-      static_cast<std::uint8_t> ((unheard ? kUnheard : 0) | (wanted ? kWanted : 0));
+  ping.bytes[kFlagsAt] = static_cast<std::uint8_t> (
+      (says.unheard ? kUnheard : 0) | (says.wanted ? kWanted : 0) | (says.anew ? kAnew : 0));
   put_number (ping.bytes, kNumberAt, ping.number);
+  put_number (ping.bytes, kPingNumberAt, says.transport);
   seal (ping.bytes);
   return ping;
 }
@@ -121,6 +122,8 @@ ProbeCodec::decode (ByteView bytes) {
   if (bytes[0] == kPing) {
     probe.unheard = (bytes[kFlagsAt] & kUnheard) != 0;
     probe.wanted = (bytes[kFlagsAt] & kWanted) != 0;
+    probe.anew = (bytes[kFlagsAt] & kAnew) != 0;
+    probe.transport = number_at (bytes, kPingNumberAt);
   } else {
     probe.kind = Probe::Kind::pong;
     probe.ping_number = number_at (bytes, kPingNumberAt);

@@ -23,9 +23,12 @@ using ProbeSecret = std::array<std::uint8_t, kProbeSecretBytes>;
 struct Probe {
   enum class Kind { ping, pong };
   Kind kind = Kind::ping;
-  bool unheard = false;           // of a ping: its sender hears nothing of us
-  bool wanted = false;            // of a ping: we shall send on the way on which it came
-  std::uint64_t number = 0;       // its sender's
+  bool unheard = false;  // of a ping: its sender hears nothing of us
+  bool wanted = false;   // of a ping: we shall send on the way on which it came
+  bool anew = false;     // of a ping: its sender has no transport, and asks for that one
+  std::uint64_t transport =
+      0;                     // of a ping: the name of the transport that its sender has or asks for
+  std::uint64_t number = 0;  // its sender's
   std::uint64_t ping_number = 0;  // of a pong: what it answers
 };
 
@@ -45,7 +48,11 @@ class ProbeCodec {
     std::uint64_t number = 0;
     ProbeBytes bytes{};
   };
-  Ping ping (bool unheard, bool wanted = false);
+  struct Says {
+    bool unheard = false, wanted = false, anew = false;
+    std::uint64_t transport = 0;
+  };
+  Ping ping (const Says &says);
   std::uint64_t next_number () const { return next_number_; }
   ProbeBytes pong (std::uint64_t ping_number);
 

@@ -44,7 +44,7 @@ struct ProbeTest : testing::Test {
 }  // namespace
 
 TEST_F (ProbeTest, PingAndPongArriveAsTheyWereSent) {
-  const ProbeCodec::Ping ping = client.ping (true);
+  const ProbeCodec::Ping ping = client.ping ({true});
   const auto seen = server.decode (view (ping.bytes));
   ASSERT_TRUE (seen);
   EXPECT_EQ (seen->kind, Probe::Kind::ping);
@@ -54,13 +54,13 @@ TEST_F (ProbeTest, PingAndPongArriveAsTheyWereSent) {
   ASSERT_TRUE (answer);
   EXPECT_EQ (answer->kind, Probe::Kind::pong);
   EXPECT_EQ (answer->ping_number, ping.number);
-  EXPECT_FALSE (server.decode (view (client.ping (false).bytes))->unheard);
+  EXPECT_FALSE (server.decode (view (client.ping ({}).bytes))->unheard);
 }
 
 // Computed with another implementation of HMAC, from docs/wire-format.md.
 TEST_F (ProbeTest, BytesAreThoseOfTheDescription) {
   ProbeCodec later (counting_secret (), true, 0x0102030405060708);
-  EXPECT_EQ (hex (later.ping (true).bytes),
+  EXPECT_EQ (hex (later.ping ({true}).bytes),
              "80010102030405060708000000000000"
              "0000ff286a139a51cb71169f6c1f433cdb80");
   ProbeCodec seventh (counting_secret (), false, 7);
@@ -70,7 +70,7 @@ TEST_F (ProbeTest, BytesAreThoseOfTheDescription) {
 }
 
 TEST_F (ProbeTest, ProbesAreToldFromQuicStunAndChannelData) {
-  EXPECT_TRUE (is_probe (view (client.ping (false).bytes)));
+  EXPECT_TRUE (is_probe (view (client.ping ({}).bytes)));
   EXPECT_TRUE (is_probe (view (client.pong (1))));
   for (int first = 0; first < 256; ++first) {
     const auto byte = static_cast<std::uint8_t> (first);
@@ -80,7 +80,7 @@ TEST_F (ProbeTest, ProbesAreToldFromQuicStunAndChannelData) {
 }
 
 TEST_F (ProbeTest, EveryChangedBitIsRejected) {
-  const ProbeBytes ping = client.ping (false).bytes;
+  const ProbeBytes ping = client.ping ({}).bytes;
   const ProbeBytes pong = client.pong (5);
   for (const ProbeBytes &probe : {ping, pong})
     for (std::size_t bit = 0; bit < 8 * probe.size (); ++bit) {
@@ -95,7 +95,7 @@ TEST_F (ProbeTest, EveryChangedBitIsRejected) {
 }
 
 TEST_F (ProbeTest, EveryOtherLengthIsRejected) {
-  const ProbeBytes ping = client.ping (false).bytes;
+  const ProbeBytes ping = client.ping ({}).bytes;
   std::vector<std::uint8_t> bytes (ping.begin (), ping.end ());
   bytes.resize (2 * kProbeBytes);
   for (std::size_t size = 0; size <= bytes.size (); ++size)
@@ -109,11 +109,11 @@ TEST_F (ProbeTest, EveryOtherLengthIsRejected) {
 }
 
 TEST_F (ProbeTest, NeitherReflectedNorOfAnotherSession) {
-  EXPECT_FALSE (client.decode (view (client.ping (false).bytes)));
+  EXPECT_FALSE (client.decode (view (client.ping ({}).bytes)));
   ProbeSecret other = counting_secret ();
   other[31] ^= 1;
   ProbeCodec stranger (other, true);
-  EXPECT_FALSE (server.decode (view (stranger.ping (false).bytes)));
+  EXPECT_FALSE (server.decode (view (stranger.ping ({}).bytes)));
   EXPECT_EQ (client.rejections ().not_authentic, 1u);
   EXPECT_EQ (server.rejections ().not_authentic, 1u);
 }
@@ -123,7 +123,7 @@ TEST_F (ProbeTest, NumbersGrowOverPingsAndPongsTogether) {
   ProbeCodec counting (counting_secret (), true, 41);
   for (int i = 0; i < 10; ++i) {
     const auto probe =
-        server.decode (view (i % 3 == 0 ? counting.pong (1) : counting.ping (false).bytes));
+        server.decode (view (i % 3 == 0 ? counting.pong (1) : counting.ping ({}).bytes));
     ASSERT_TRUE (probe);
     EXPECT_GT (probe->number, last);
     last = probe->number;
@@ -134,7 +134,7 @@ TEST_F (ProbeTest, NumbersGrowOverPingsAndPongsTogether) {
 TEST_F (ProbeTest, AReplayedProbeCountsForNothing) {
   std::vector<ProbeBytes> sent;
   for (int i = 0; i < 200; ++i) {
-    sent.push_back (client.ping (false).bytes);
+    sent.push_back (client.ping ({}).bytes);
     EXPECT_TRUE (server.decode (view (sent.back ())));
   }
   for (const ProbeBytes &probe : sent) EXPECT_FALSE (server.decode (view (probe)));
@@ -143,7 +143,7 @@ TEST_F (ProbeTest, AReplayedProbeCountsForNothing) {
 
 TEST_F (ProbeTest, LateOnesAreTakenOnceWithinAWindowOf64) {
   std::vector<ProbeBytes> sent;
-  for (int i = 0; i < 70; ++i) sent.push_back (client.ping (false).bytes);
+  for (int i = 0; i < 70; ++i) sent.push_back (client.ping ({}).bytes);
   EXPECT_TRUE (server.decode (view (sent[69])));
   for (int i = 69; i-- > 0;) {
     EXPECT_EQ (server.decode (view (sent[static_cast<std::size_t> (i)])).has_value (), i > 69 - 64)
@@ -155,9 +155,9 @@ TEST_F (ProbeTest, LateOnesAreTakenOnceWithinAWindowOf64) {
 TEST_F (ProbeTest, AJumpOfAnySizeLeavesTheWindowRight) {
   for (const std::uint64_t jump : {1u, 63u, 64u, 65u, 1000u}) {
     ProbeCodec receiver (counting_secret (), false);
-    const ProbeBytes first = ProbeCodec (counting_secret (), true, 5).ping (false).bytes;
-    const ProbeBytes far = ProbeCodec (counting_secret (), true, 5 + jump).ping (false).bytes;
-    const ProbeBytes before = ProbeCodec (counting_secret (), true, 4 + jump).ping (false).bytes;
+    const ProbeBytes first = ProbeCodec (counting_secret (), true, 5).ping ({}).bytes;
+    const ProbeBytes far = ProbeCodec (counting_secret (), true, 5 + jump).ping ({}).bytes;
+    const ProbeBytes before = ProbeCodec (counting_secret (), true, 4 + jump).ping ({}).bytes;
     EXPECT_TRUE (receiver.decode (view (first)));
     EXPECT_TRUE (receiver.decode (view (far)));
     EXPECT_FALSE (receiver.decode (view (far))) << jump;
