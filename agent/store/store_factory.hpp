@@ -1,5 +1,6 @@
 // Makes session stores by URI.
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -7,9 +8,20 @@
 
 namespace p2p {
 
-// "sqlite:PATH", "redis://[:PASSWORD@]HOST[:PORT][/DB]", or "memory:NAME", which is for tests: it
-// outlives agents, but no process. With a `key_file` values are encrypted before the store sees
-// them. Core thread only, as all of the store that comes back.
+struct StoreUri {
+  enum class Kind { sqlite, memory };
+  Kind kind = Kind::sqlite;
+  std::string path;        // sqlite: absolute
+  bool full_sync = false;  // sqlite
+  std::string name;        // memory
+};
+
+// "sqlite:PATH[?synchronous=full]", or "memory:NAME", which is for tests: it outlives agents, but
+// no process. The error names the part that is wrong, and never a password. Thread-safe.
+Result<StoreUri> parse_store_uri (const std::string &uri);
+
+// With a `key_file`, values are encrypted before the store sees them. Core thread only, as all of
+// the store that comes back.
 Result<std::unique_ptr<SessionStore>> make_session_store (const std::string &uri,
                                                           const std::string &key_file);
 

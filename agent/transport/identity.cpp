@@ -7,13 +7,15 @@
 #include <cctype>
 #include <ctime>
 
+#include "base/private_file.hpp"
 #include "base/ptr.hpp"
-#include "transport/identity_file.hpp"
 #include "transport/x509_identity.hpp"
 
 namespace p2p {
 
 namespace {
+
+constexpr FileRole kIdentityFile = {"identity file", P2P_ERROR_IDENTITY};
 
 constexpr std::size_t kSha256Bytes = 32;
 constexpr char kPrefix[] = "sha-256";
@@ -172,18 +174,18 @@ Identity::create_ephemeral () {
 
 Result<std::shared_ptr<Identity>>
 Identity::load_or_create (const std::string &path) {
-  auto present = read_private_file (path);
+  auto present = read_private_file (kIdentityFile, path);
   if (!present) return present.error ();
   if (!present->has_value ()) {
     auto made = generate ();
     if (!made) return made.error ();
     auto pem = to_pem (*made);
     if (!pem) return pem.error ();
-    const Status created = create_private_file (path, *pem);
+    const Status created = create_private_file (kIdentityFile, path, *pem);
     gnutls_memset (pem->data (), 0, pem->size ());
     if (created) return *created;
     // Read back: another process may have been first.
-    present = read_private_file (path);
+    present = read_private_file (kIdentityFile, path);
     if (!present) return present.error ();
     if (!present->has_value ()) {
       return Error{P2P_ERROR_IDENTITY, "The identity file " + path +

@@ -45,6 +45,7 @@ ONLY_IN = {
     "nice/": {"agent/ice"},
     "stun/": {"agent/ice", "tools/rendezvous", "turn"},
     "libsoup/": {"agent/signaling", "tools/rendezvous"},
+    "sqlite3.h": {"agent/store"},
     "gst/": {"gst"},
 }
 
