@@ -4,6 +4,7 @@
 #include "private.hpp"
 #include "signaling/factory.hpp"
 #include "signaling_host.hpp"
+#include "store/store_factory.hpp"
 
 namespace p2p {
 
@@ -118,6 +119,41 @@ agent_set_turn_server (P2pAgent *self, const char *uri, bool replace) {
     }
     settings.turn_servers.insert (settings.turn_servers.end (), servers.begin (), servers.end ());
     if (shown.empty () && !servers.empty ()) shown = redact_turn_uri (uri);
+  });
+}
+
+// Only Redis has one in its URI: what is before the last @ of the authority.
+std::string
+without_password (const std::string &uri) {
+  const std::size_t begin = uri.find ("://");
+  if (begin == std::string::npos) return uri;
+  const std::size_t slash = uri.find ('/', begin + 3);
+  const std::size_t at = uri.rfind ('@', slash);
+  if (at == std::string::npos || at < begin) return uri;
+  return uri.substr (0, begin + 3) + uri.substr (at + 1);
+}
+
+Status
+agent_set_session_store (P2pAgent *self, bool uri, const char *text) {
+  AgentPrivate &priv = agent_private (self);
+  const char *property = uri ? "session-store-uri" : "session-store-key";
+  Status outcome;
+  if (uri && text && *text) {
+    auto parsed = parse_store_uri (text);
+    if (!parsed) outcome = parsed.error ();
+  }
+  {
+    const std::lock_guard lock (priv.mutex);
+    if (priv.started) return started_already (property);
+    if (!outcome) (uri ? priv.store_uri : priv.store_key) = from_nullable (text);
+  }
+  return agent_change (self, property, outcome, [self] (AgentSettings &settings) {
+    const AgentPrivate &now = agent_private (self);
+    settings.make_store = nullptr;
+    if (now.store_uri.empty ()) return;
+    settings.make_store = [uri = now.store_uri, key = now.store_key] {
+      return make_session_store (uri, key);
+    };
   });
 }
 

@@ -19,22 +19,22 @@ ChannelTasks::pend (Ref<GTask> task) {
 
 void
 ChannelTasks::send (Ref<GTask> task, Message message) {
-  add (outgoing_, {Operation::Kind::send, pend (std::move (task)), std::move (message)});
+  add (outgoing_, {Operation::Kind::send, pend (std::move (task)), std::move (message), 0});
 }
 
 void
 ChannelTasks::flush (Ref<GTask> task) {
-  add (outgoing_, {Operation::Kind::flush, pend (std::move (task)), {}});
+  add (outgoing_, {Operation::Kind::flush, pend (std::move (task)), {}, 0});
 }
 
 void
 ChannelTasks::end () {
-  add (outgoing_, {Operation::Kind::end, nullptr, {}});
+  add (outgoing_, {Operation::Kind::end, nullptr, {}, 0});
 }
 
 void
 ChannelTasks::receive (Ref<GTask> task) {
-  add (incoming_, {Operation::Kind::receive, pend (std::move (task)), {}});
+  add (incoming_, {Operation::Kind::receive, pend (std::move (task)), {}, 0});
 }
 
 std::shared_ptr<SourceAlarm>
@@ -84,6 +84,7 @@ ChannelTasks::pump () {
       again_ = false;
     }
     pump_queue (outgoing_);
+    pump_queue (unkept_);
     pump_queue (incoming_);
   }
 }
@@ -131,9 +132,21 @@ ChannelTasks::attempt (Operation &operation) {
     });
     return true;
   }
-  const Status status = operation.kind == Operation::Kind::send
-                            ? port_->try_send (operation.message)
-                            : port_->try_flush ();
+  Status status;
+  if (operation.kind == Operation::Kind::flush)
+    status = port_->try_flush ();
+  else if (operation.kind == Operation::Kind::keep)
+    status = port_->try_kept (operation.ticket);
+  else
+    status = port_->try_send (operation.message, &operation.ticket);
+  if (!status && operation.kind == Operation::Kind::send && port_->options ().durable) {
+    // The next ones need not wait until it is durable.
+    operation.task->release ();
+    const std::lock_guard lock (mutex_);
+    unkept_.push_back ({Operation::Kind::keep, operation.task, {}, operation.ticket});
+    again_ = true;
+    return true;
+  }
   if (status && status->code == P2P_ERROR_WOULD_BLOCK) {
     operation.task->release ();
     return operation.task->ended ();
@@ -151,7 +164,7 @@ void
 ChannelTasks::drop_ended () {
   {
     const std::lock_guard lock (mutex_);
-    for (Queue *queue : {&outgoing_, &incoming_})
+    for (Queue *queue : {&outgoing_, &unkept_, &incoming_})
       queue->erase (std::remove_if (queue->begin (), queue->end (),
                                     [] (const Operation &operation) {
                                       return operation.task && operation.task->ended ();

@@ -27,9 +27,10 @@ class ChannelTasks : public std::enable_shared_from_this<ChannelTasks> {
 
  private:
   struct Operation {
-    enum class Kind { send, flush, end, receive } kind;
+    enum class Kind { send, keep, flush, end, receive } kind;
     std::shared_ptr<PendingTask> task;  // null for end
     Message message;
+    std::uint64_t ticket = 0;  // of a message that was sent and is to be durable
   };
   using Queue = std::deque<Operation>;
 
@@ -46,7 +47,7 @@ class ChannelTasks : public std::enable_shared_from_this<ChannelTasks> {
   std::once_flag listening_;
   std::mutex mutex_;
   // All below is guarded by mutex_. Only the one thread that set pumping_ takes from the queues.
-  Queue outgoing_, incoming_;
+  Queue outgoing_, unkept_, incoming_;
   bool pumping_ = false, again_ = false;
 };
 

@@ -191,6 +191,11 @@ p2p_agent_set_property (GObject *object, guint id, const GValue *value, GParamSp
     case PROP_TURN_SERVER:
       report (self, p2p::agent_set_turn_server (self, g_value_get_string (value), true));
       break;
+    case PROP_SESSION_STORE_URI:
+    case PROP_SESSION_STORE_KEY:
+      report (self, p2p::agent_set_session_store (self, id == PROP_SESSION_STORE_URI,
+                                                  g_value_get_string (value)));
+      break;
     case PROP_ICE_TRANSPORT_POLICY:
       change (self, pspec, [value] (AgentSettings &settings) {
         settings.relay_only = g_value_get_enum (value) == P2P_ICE_TRANSPORT_POLICY_RELAY;
@@ -318,6 +323,12 @@ p2p_agent_get_property (GObject *object, guint id, GValue *value, GParamSpec *ps
       break;
     case PROP_TURN_SERVER:
       g_value_set_string (value, p2p::or_null (priv.turn_uri));
+      break;
+    case PROP_SESSION_STORE_URI:
+      g_value_set_string (value, p2p::or_null (p2p::without_password (priv.store_uri)));
+      break;
+    case PROP_SESSION_STORE_KEY:
+      g_value_set_string (value, p2p::or_null (priv.store_key));
       break;
     case PROP_ICE_TRANSPORT_POLICY:
       g_value_set_enum (value, settings.relay_only ? P2P_ICE_TRANSPORT_POLICY_RELAY

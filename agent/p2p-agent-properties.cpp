@@ -117,6 +117,35 @@ install_signaling_properties (GParamSpec **properties) {
 }
 
 static void
+install_store_properties (GParamSpec **properties) {
+  /**
+   * P2pAgent:session-store-uri:
+   *
+   * Where the sessions of this agent are kept, so that they outlive its process: "sqlite:PATH" or
+   * "redis://[:PASSWORD@]HOST[:PORT][/DB]"; read without the password. To be set before the agent
+   * is started. An agent with the same id, identity and store takes all its sessions up again when
+   * it is started; its peers see a break and a restore. Two processes cannot have one store and one
+   * id at the same time: the second of a file is refused, the second at a Redis server takes over
+   * and fences the first off.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_SESSION_STORE_URI] =
+      g_param_spec_string ("session-store-uri", "Session store", "sqlite:PATH or redis://HOST",
+                           nullptr, p2p::kReadWrite);
+  /**
+   * P2pAgent:session-store-key:
+   *
+   * A file with the key, 32 bytes, under which what is kept is encrypted; %NULL for no encryption.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_SESSION_STORE_KEY] =
+      g_param_spec_string ("session-store-key", "Session store key",
+                           "File with the key of what is kept", nullptr, p2p::kReadWrite);
+}
+
+static void
 install_ice_properties (GParamSpec **properties) {
   /**
    * P2pAgent:stun-server:
@@ -325,6 +354,7 @@ p2p::agent_make_properties (GParamSpec **properties) {
   install_identity_properties (properties);
   install_signaling_properties (properties);
   install_ice_properties (properties);
+  install_store_properties (properties);
   install_liveness_properties (properties);
   install_other_properties (properties);
 }

@@ -270,3 +270,72 @@ p2p_channel_options_get_priority (const P2pChannelOptions *options) {
   g_return_val_if_fail (options, p2p::kNormalPriority);
   return options->content.priority;
 }
+
+/**
+ * p2p_channel_options_set_durable:
+ * @options: options
+ * @durable: whether messages outlive this process; default %FALSE
+ *
+ * Of a durable channel each message is kept in the agent's session store before a send returns
+ * (or its asynchronous form finishes), until the peer has confirmed it: a process that is killed
+ * and comes back with its store sends what is missing. It counts for this side's messages alone,
+ * and only where [property@P2p.Agent:session-store-uri] is set and the channel is reliable.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_options_set_durable (P2pChannelOptions *options, gboolean durable) {
+  g_return_if_fail (options);
+  options->content.durable = durable;
+}
+
+/**
+ * p2p_channel_options_get_durable:
+ * @options: options
+ *
+ * Whether messages of this side outlive its process.
+ *
+ * Returns: whether they do
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_options_get_durable (const P2pChannelOptions *options) {
+  g_return_val_if_fail (options, FALSE);
+  return options->content.durable;
+}
+
+/**
+ * p2p_channel_options_set_manual_confirm:
+ * @options: options
+ * @manual: whether received messages are confirmed by [method@P2p.Channel.confirm] alone; default
+ *   %FALSE
+ *
+ * Otherwise a message is confirmed once it was handed out, and is lost when the process dies before
+ * it has done its work. With manual confirming the application stores the sequence number together
+ * with the effect of a message, and so gets each effect exactly once. While about 1 MiB is not
+ * confirmed, the peer is held back.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_options_set_manual_confirm (P2pChannelOptions *options, gboolean manual) {
+  g_return_if_fail (options);
+  options->content.manual_confirm = manual;
+}
+
+/**
+ * p2p_channel_options_get_manual_confirm:
+ * @options: options
+ *
+ * Whether the application confirms messages itself.
+ *
+ * Returns: whether it does
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_options_get_manual_confirm (const P2pChannelOptions *options) {
+  g_return_val_if_fail (options, FALSE);
+  return options->content.manual_confirm;
+}

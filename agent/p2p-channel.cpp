@@ -271,6 +271,55 @@ p2p_channel_get_stats (P2pChannel *self) {
 }
 
 /**
+ * p2p_channel_confirm:
+ * @self: a channel with manual confirming
+ * @sequence: the number of a message
+ *
+ * The application has the effect of this message and of all before it, or, on an unordered channel,
+ * of this one, and keeps both in one place. The peer need not send it again. A process that was
+ * restarted says so of the last one whose effect it has, before it receives: it may be one that its
+ * predecessor received and did not get to confirm. Where that is not said in time, such a message
+ * is received again with the same [method@P2p.Message.get_sequence].
+ *
+ * Does nothing on a channel without manual confirming. From any thread.
+ *
+ * Since: 1.0
+ */
+void
+p2p_channel_confirm (P2pChannel *self, guint64 sequence) {
+  g_return_if_fail (is_channel (self));
+  if (self->priv->port->options ().manual_confirm) self->priv->port->confirm (sequence);
+}
+
+/**
+ * p2p_channel_get_resume_sequence:
+ * @self: a channel
+ * @sequence: (out): the number that the next message of this side will have
+ * @error: return location for an error
+ *
+ * Of a channel that came back from the session store: where this side is to go on. All messages
+ * below are with the peer or, on a durable channel, on their way to it.
+ *
+ * Returns: %TRUE, or %FALSE with %P2P_ERROR_NOT_FOUND for a new channel, and with
+ *   %P2P_ERROR_WOULD_BLOCK before either is known: at the latest it is when the connection's state
+ * is connected
+ *
+ * Since: 1.0
+ */
+gboolean
+p2p_channel_get_resume_sequence (P2pChannel *self, guint64 *sequence, GError **error) {
+  g_return_val_if_fail (is_channel (self), FALSE);
+  g_return_val_if_fail (sequence, FALSE);
+  auto at = self->priv->port->resume_seq ();
+  if (!at) {
+    g_propagate_error (error, at.error ().to_gerror ());
+    return FALSE;
+  }
+  *sequence = *at;
+  return TRUE;
+}
+
+/**
  * p2p_channel_end:
  * @self: a channel
  *

@@ -137,6 +137,26 @@ p2p_connection_dup_peer_fingerprint (P2pConnection *self) {
 }
 
 /**
+ * p2p_connection_get_session_state:
+ * @self: a connection
+ *
+ * What the session store keeps of this connection, without its secrets: a JSON object with
+ * `session` (both identities, the id of the session, its epoch, the configurations of both sides
+ * and the pair of candidates in use) and `channels` (options, and the numbers of the next messages
+ * of both directions: `sent`, `sent-confirmed`, `received`, `received-confirmed`). Numbers of 64
+ * bits are strings.
+ *
+ * Returns: (transfer full) (nullable): JSON text, or %NULL while nothing is kept
+ *
+ * Since: 1.0
+ */
+char *
+p2p_connection_get_session_state (P2pConnection *self) {
+  g_return_val_if_fail (is_connection (self), nullptr);
+  return g_strdup (p2p::or_null (core (self).session_state ()));
+}
+
+/**
  * p2p_connection_get_stats:
  * @self: a connection
  *

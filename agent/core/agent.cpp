@@ -53,6 +53,7 @@ Agent::Agent (const AgentSettings &settings, Scheduler &clock)
 Agent::~Agent () {
   if (network_) network_->remove (this);
   if (signaling_) signaling_->set_observer (nullptr);
+  if (store_) store_->set_observer (nullptr);
   for (const auto &connection : living ()) connection->shut_down ("the agent is gone");
   for (const auto &[peer, connection] : successors_) connection->shut_down ("the agent is gone");
 }

@@ -23,6 +23,7 @@ class Agent final : public AgentCore,
                     public AgentLink,
                     public std::enable_shared_from_this<Agent>,
                     private Signaling::Observer,
+                    private SessionStore::Observer,
                     private NetworkMonitor::Observer {
  public:
   // `clock` belongs to the core thread; tests give one that they move themselves.
@@ -56,8 +57,14 @@ class Agent final : public AgentCore,
                                               Attempt::Observer *observer) override;
   LivenessSettings liveness_settings () const override;
   NetworkSnapshot network () const override { return network_->snapshot (); }
+  std::weak_ptr<SessionStore> store () const override { return store_; }
+  bool keeps () const override { return store_ != nullptr; }
+  std::uint64_t epoch () const override { return epoch_; }
+  std::string own_fingerprint () override;
   void connection_established (Connection &connection) override;
   void connection_removed (Connection &connection) override;
+  // SessionStore::Observer
+  void store_lost (const Error &error) override;
   // Signaling::Observer
   void signaling_state (Signaling::State state, const Error *reason) override;
   void signaling_peer (const std::string &peer, bool present) override;
@@ -80,6 +87,13 @@ class Agent final : public AgentCore,
   std::vector<std::shared_ptr<Connection>> living () const;
   void apply_accept_policy ();
   void give_up (const Error &error, const Done &done);
+  void start_connection (Connection &connection, const std::optional<NetworkConfig> &remote);
+  void begin (const MakeSignaling &make, const Done &registered);
+  // agent_store.cpp
+  void open_store (std::function<void (const Status &)> done);
+  void restore (const std::vector<StoreItem> &items);
+  void when_restored (std::function<void ()> work);
+  void close_store (std::function<void ()> done);
 
   mutable Mutex mutex_;
   AgentSettings settings_ P2P_GUARDED_BY (mutex_);
@@ -97,6 +111,10 @@ class Agent final : public AgentCore,
   std::shared_ptr<NetworkMonitor> network_;
   const std::unique_ptr<Scheduler::Timer> sleep_check_;
   std::unique_ptr<Signaling> signaling_;
+  std::shared_ptr<SessionStore> store_;
+  bool store_opening_ = false;
+  std::uint64_t epoch_ = 1;
+  std::vector<std::function<void ()>> after_restore_;
   Status refused_;  // why the meeting point will not have us, for good
   bool listening_ = false, closed_ = false;
   Done registered_;

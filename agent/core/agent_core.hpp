@@ -15,6 +15,7 @@
 #include "ice/ice_servers.hpp"
 #include "session/liveness.hpp"
 #include "signaling/signaling.hpp"
+#include "store/session_store.hpp"
 #include "transport/identity.hpp"
 #include "transport/quic_transport.hpp"
 
@@ -41,6 +42,8 @@ struct AgentSettings {
   CongestionControl congestion_control = CongestionControl::bbr;
   std::uint64_t max_message_bytes = 16 * 1024 * 1024;
   LivenessSettings liveness;
+  // Where sessions are kept, so that they outlive this process; called once, on the core thread.
+  std::function<Result<std::unique_ptr<SessionStore>> ()> make_store;
   std::vector<std::string> path_order;  // names of sources and "ice"; empty: "ice", then sources
 };
 
@@ -51,7 +54,8 @@ class AgentCore {
    public:
     virtual ~Observer () = default;
     virtual void agent_signaling_state (Signaling::State state, const Status &reason) = 0;
-    // A connection that this side did not ask for; waits for accept() unless the policy is ALL.
+    // A connection that this side did not ask for; waits for accept() unless the policy is ALL, or
+    // it was accepted before and comes from the store.
     virtual void agent_incoming (std::shared_ptr<ConnectionCore> connection) = 0;
     virtual void agent_connection_removed (std::shared_ptr<ConnectionCore> connection) = 0;
     // An incoming attempt that was turned away before it became a connection.

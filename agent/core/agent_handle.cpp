@@ -58,21 +58,39 @@ Agent::start (MakeSignaling make, Done registered) {
           self->give_up (identity.error (), registered);
           return;
         }
-        if (!make) {
-          registered ({});
-          return;
-        }
-        auto signaling = make (**identity);
-        if (!signaling) {
-          self->give_up (signaling.error (), registered);
-          return;
-        }
-        self->registered_ = registered;
-        self->signaling_ = std::move (*signaling);
-        self->signaling_->set_observer (self.get ());
-        self->signaling_->start (self->id_);
-        self->ask_for_peers ();
+        self->open_store ([weak = std::weak_ptr (self), make, registered] (const Status &failed) {
+          const auto agent = weak.lock ();
+          if (!agent) return;
+          if (failed)
+            agent->give_up (*failed, registered);
+          else
+            agent->begin (make, registered);
+        });
       });
+}
+
+// The sessions that were kept are back.
+void
+Agent::begin (const MakeSignaling &make, const Done &registered) {
+  if (closed_) {
+    registered (Error{P2P_ERROR_CLOSED, "The agent was closed."});
+    return;
+  }
+  if (!make) {
+    registered ({});
+    return;
+  }
+  auto identity = this->identity ();
+  auto signaling = identity ? make (**identity) : identity.error ();
+  if (!signaling) {
+    give_up (signaling.error (), registered);
+    return;
+  }
+  registered_ = registered;
+  signaling_ = std::move (*signaling);
+  signaling_->set_observer (this);
+  signaling_->start (id_);
+  ask_for_peers ();
 }
 
 void
@@ -103,17 +121,8 @@ Agent::open_connection (const std::string &peer, const std::optional<NetworkConf
       slot = make_core_object<Connection> (peer, weak_from_this (), settings_.max_message_bytes,
                                            clock_);
       core_loop ().post ([self = shared_from_this (), connection = slot, remote] {
-        if (self->closed_) {
-          connection->shut_down ("the agent is closed");
-          return;
-        }
-        if (self->refused_ && !remote) {
-          connection->fail (*self->refused_);
-          return;
-        }
-        self->watch_network ();
-        if (self->signaling_) self->signaling_->ask (connection->peer ());
-        connection->start_outgoing (remote);
+        self->when_restored (
+            [self, connection, remote] { self->start_connection (*connection, remote); });
       });
       return std::static_pointer_cast<ConnectionCore> (slot);
     }
@@ -123,6 +132,23 @@ Agent::open_connection (const std::string &peer, const std::optional<NetworkConf
   if (remote)
     if (const Status bad = connection->update_remote_config (*remote)) return *bad;
   return std::static_pointer_cast<ConnectionCore> (connection);
+}
+
+void
+Agent::start_connection (Connection &connection, const std::optional<NetworkConfig> &remote) {
+  // It came back from the store meanwhile.
+  if (connection.established ()) return;
+  if (closed_) {
+    connection.shut_down ("the agent is closed");
+    return;
+  }
+  if (refused_ && !remote) {
+    connection.fail (*refused_);
+    return;
+  }
+  watch_network ();
+  if (signaling_) signaling_->ask (connection.peer ());
+  connection.start_outgoing (remote);
 }
 
 std::vector<std::shared_ptr<ConnectionCore>>
@@ -165,7 +191,9 @@ Agent::close (Done closed) {
     if (const Done done = std::exchange (self->registered_, nullptr))
       done (Error{P2P_ERROR_CLOSED, "The agent was closed."});
     // Attempts are retired: their paths are destroyed before this runs.
-    core_loop ().post ([sources = self->sources_, closed] { tell_when_closed (sources, closed); });
+    self->close_store ([sources = self->sources_, closed] {
+      core_loop ().post ([sources, closed] { tell_when_closed (sources, closed); });
+    });
   });
 }
 

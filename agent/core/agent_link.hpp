@@ -8,6 +8,7 @@
 #include "core/peer_signal.hpp"
 #include "net/network_snapshot.hpp"
 #include "session/liveness.hpp"
+#include "store/session_store.hpp"
 
 namespace p2p {
 
@@ -33,6 +34,11 @@ class AgentLink {
                                                       Attempt::Observer *observer) = 0;
   virtual LivenessSettings liveness_settings () const = 0;
   virtual NetworkSnapshot network () const = 0;
+  // Where sessions are kept, and the epoch of this process there; null, and 1, without a store.
+  virtual std::weak_ptr<SessionStore> store () const = 0;
+  virtual bool keeps () const = 0;
+  virtual std::uint64_t epoch () const = 0;
+  virtual std::string own_fingerprint () = 0;
   virtual void connection_established (Connection &connection) = 0;
   virtual void connection_removed (Connection &connection) = 0;
 };

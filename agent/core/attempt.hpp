@@ -63,6 +63,7 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
   // The peer's configuration is known: everything begins.
   Status start (const NetworkConfig &remote, const Start &how);
   bool started () const { return remote_.has_value (); }
+  Aim aim () const { return aim_; }
   const std::optional<NetworkConfig> &remote_config () const { return remote_; }
   // What it was for is reached: it has no end of its own any more.
   void keep () { deadline_->disarm (); }

@@ -70,7 +70,8 @@ ChannelPort::ask_for_turn (Lock lock) {
   if (turn_asked_ || !turn_) return;
   // The core looks for what was taken by itself while a message was delivered not long ago.
   const bool taken_due =
-      !taken_.empty () && (!taken_watched_ || taken_bytes_ >= kTakenBytesPerTurn);
+      !confirmed_ahead_.empty () ||
+      (!taken_.empty () && (!taken_watched_ || taken_bytes_ >= kTakenBytesPerTurn));
   if (outgoing_.empty () && !end_asked_ && !close_asked_ && !taken_due) return;
   turn_asked_ = true;
   const auto turn = turn_;
@@ -125,20 +126,74 @@ ChannelPort::send_locked (const Message &message) {
     return Error{P2P_ERROR_WOULD_BLOCK, "The channel \"" + name_ + "\" has no room now."};
   outgoing_.push_back (message);
   outgoing_bytes_ += message_cost (message);
+  ++accepted_;
   return {};
 }
 
 Status
-ChannelPort::try_send (const Message &message) {
+ChannelPort::try_send (const Message &message, std::uint64_t *ticket) {
   Lock lock (mutex_);
   Status status = send_locked (message);
+  if (ticket) *ticket = accepted_;
   ask_for_turn (std::move (lock));
   return status;
 }
 
 Status
+ChannelPort::kept_locked (std::uint64_t ticket) const {
+  if (!options_.durable || kept_ >= ticket) return {};
+  if (closed_) return closed_;
+  if (close_asked_) return closed_here (name_);
+  return Error{P2P_ERROR_WOULD_BLOCK, "The message is not durable yet."};
+}
+
+Status
+ChannelPort::try_kept (std::uint64_t ticket) const {
+  const std::lock_guard lock (mutex_);
+  return kept_locked (ticket);
+}
+
+Status
 ChannelPort::send (const Message &message, GCancellable *cancellable, bool *cancelled) {
-  return retry (outgoing_changed_, cancellable, cancelled, [&] { return send_locked (message); });
+  std::uint64_t ticket = 0;
+  const Status status = retry (outgoing_changed_, cancellable, cancelled, [&] {
+    Status sent = send_locked (message);
+    ticket = accepted_;
+    return sent;
+  });
+  if (status || !options_.durable) return status;
+  return retry (outgoing_changed_, cancellable, cancelled, [&] { return kept_locked (ticket); });
+}
+
+void
+ChannelPort::confirm (std::uint64_t seq) {
+  Lock lock (mutex_);
+  bool here = false;
+  for (auto message = unconfirmed_.begin (); message != unconfirmed_.end ();) {
+    if (message->seq != seq && !(options_.ordered && message->seq < seq)) {
+      ++message;
+      continue;
+    }
+    here |= message->seq == seq;
+    taken_bytes_ += message_cost (*message);
+    taken_.push_back (std::move (*message));
+    message = unconfirmed_.erase (message);
+  }
+  // The same again says nothing new.
+  if (!here && confirmed_ahead_.size () < kMaxConfirmedAhead) confirmed_ahead_.push_back (seq);
+  ask_for_turn (std::move (lock));
+}
+
+Result<std::uint64_t>
+ChannelPort::resume_seq () const {
+  const std::lock_guard lock (mutex_);
+  if (resume_seq_) return *resume_seq_;
+  if (closed_) return *closed_;
+  if (attached_ && !restored_)
+    return Error{P2P_ERROR_NOT_FOUND,
+                 "The channel \"" + name_ + "\" is new: its first message has number 0."};
+  return Error{P2P_ERROR_WOULD_BLOCK,
+               "Where channel \"" + name_ + "\" goes on is known when the peer is there."};
 }
 
 Result<Message>
@@ -147,6 +202,10 @@ ChannelPort::receive_locked () {
     Message message = std::move (incoming_.front ());
     incoming_.pop_front ();
     incoming_bytes_ -= message_cost (message);
+    if (options_.manual_confirm) {
+      unconfirmed_.push_back (message);
+      return message;
+    }
     taken_bytes_ += message_cost (message);
     taken_.push_back (message);
     return message;
@@ -207,6 +266,7 @@ ChannelPort::close () {
   outgoing_bytes_ = 0;
   incoming_.clear ();
   incoming_bytes_ = 0;
+  unconfirmed_.clear ();
   incoming_changed_.notify_all ();
   outgoing_changed_.notify_all ();
   const auto activity = activity_;

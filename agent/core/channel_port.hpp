@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
@@ -16,6 +17,8 @@ namespace p2p {
 
 // So much of what was taken is told to the core at once: well below what throttles a receiver.
 constexpr std::uint64_t kTakenBytesPerTurn = 256 * 1024;
+// Numbers that were confirmed without their messages, until the core looks.
+constexpr std::size_t kMaxConfirmedAhead = 65536;
 
 class ChannelPort {
  public:
@@ -26,13 +29,24 @@ class ChannelPort {
   const ChannelOptions &options () const { return options_; }
 
   // Queues the message; P2P_ERROR_WOULD_BLOCK while max_buffered_bytes are waiting already.
-  Status try_send (const Message &message);
-  // The same, but waits for room. `cancelled` is set when the wait ended by the cancellable.
+  // `ticket` is for try_kept().
+  Status try_send (const Message &message, std::uint64_t *ticket = nullptr);
+  // Whether that message, and so all before it, is durable, on a durable channel; at once on
+  // others.
+  Status try_kept (std::uint64_t ticket) const;
+  // Waits for room and, on a durable channel, until the message is durable. `cancelled` is set when
+  // the wait ended by the cancellable.
   Status send (const Message &message, GCancellable *cancellable, bool *cancelled);
   // The next message; P2P_ERROR_WOULD_BLOCK when there is none yet, P2P_ERROR_END_OF_STREAM after
   // the last one, the channel's error once it was closed and everything received was taken.
   Result<Message> try_receive ();
   Result<Message> receive (GCancellable *cancellable, bool *cancelled);
+  // With manual_confirm: the application has the effect of that message and of all before it
+  // (ordered), or of that one; also of one that this process has not received.
+  void confirm (std::uint64_t seq);
+  // The number of the next message of a restored channel; P2P_ERROR_NOT_FOUND where it is not
+  // restored, P2P_ERROR_WOULD_BLOCK before either is known.
+  Result<std::uint64_t> resume_seq () const;
   // Nothing waits to be sent or confirmed any more; P2P_ERROR_WOULD_BLOCK otherwise.
   Status try_flush ();
   Status flush (GCancellable *cancellable, bool *cancelled);
@@ -59,6 +73,7 @@ class ChannelPort {
   Status send_locked (const Message &message);
   Result<Message> receive_locked ();
   Status flush_locked () const;
+  Status kept_locked (std::uint64_t ticket) const;
   // These take the lock and give it back open: what they call must not run under it.
   void notify (std::condition_variable *changed, Lock lock);  // null: everybody
   void ask_for_turn (Lock lock);
@@ -69,7 +84,13 @@ class ChannelPort {
   std::condition_variable incoming_changed_, outgoing_changed_;
   // All below is guarded by mutex_.
   std::deque<Message> outgoing_, incoming_;
-  std::deque<Message> taken_;  // by the application, to be confirmed by the core
+  std::deque<Message> taken_;                  // by the application, to be confirmed by the core
+  std::deque<Message> unconfirmed_;            // taken, with manual_confirm
+  std::deque<std::uint64_t> confirmed_ahead_;  // by their numbers, of what never came here
+  std::uint64_t accepted_ = 0, kept_ = 0;      // messages: taken from the application, and durable
+  std::uint64_t passed_ = 0;                   // to the session
+  bool restored_ = false, attached_ = false;
+  std::optional<std::uint64_t> resume_seq_;
   std::uint64_t outgoing_bytes_ = 0, incoming_bytes_ = 0, taken_bytes_ = 0;
   std::uint64_t buffered_bytes_ = 0;  // what the session holds for us
   std::uint64_t max_message_bytes_;

@@ -1,5 +1,7 @@
 #include "core/channel_pump.hpp"
 
+#include <algorithm>
+
 #include "base/loop_thread.hpp"
 
 namespace p2p {
@@ -41,11 +43,18 @@ ChannelPump::start () {
 }
 
 void
+ChannelPump::restored () {
+  const std::lock_guard lock (port_->mutex_);
+  port_->restored_ = true;
+}
+
+void
 ChannelPump::attach (Channel &channel, std::uint64_t peer_limit_bytes) {
   channel_ = &channel;
   {
     const std::lock_guard lock (port_->mutex_);
     port_->max_message_bytes_ = peer_limit_bytes;
+    port_->attached_ = true;
   }
   turn ();
 }
@@ -60,15 +69,19 @@ void
 ChannelPump::confirm_taken () {
   const auto keep = shared_from_this ();
   std::deque<Message> taken;
+  std::deque<std::uint64_t> ahead;
   {
     const std::lock_guard lock (port_->mutex_);
     taken.swap (port_->taken_);
     port_->taken_bytes_ = 0;
+    if (channel_) ahead.swap (port_->confirmed_ahead_);
   }
   // An application that takes on is watched on; one that rests will ask for a turn.
   if (!taken.empty ()) watch_taken ();
   for (const Message &message : taken)
     if (channel_) channel_->consumed (message);
+  for (const std::uint64_t seq : ahead)
+    if (channel_) (void)channel_->confirm (seq);
 }
 
 // When nobody looks into it later, or it is much.
@@ -76,7 +89,9 @@ void
 ChannelPump::confirm_taken_if_due () {
   {
     const std::lock_guard lock (port_->mutex_);
-    if (port_->taken_watched_ && port_->taken_bytes_ < kTakenBytesPerTurn) return;
+    if (port_->taken_watched_ && port_->taken_bytes_ < kTakenBytesPerTurn &&
+        port_->confirmed_ahead_.empty ())
+      return;
   }
   confirm_taken ();
 }
@@ -114,6 +129,7 @@ ChannelPump::send_outgoing () {
     if (port_->outgoing_.empty ()) continue;  // the port was closed meanwhile
     const std::uint64_t waiting = port_->outgoing_bytes_ + port_->buffered_bytes_;
     port_->outgoing_.pop_front ();
+    ++port_->passed_;
     port_->outgoing_bytes_ -= message_cost (message);
     port_->buffered_bytes_ = buffered;
     room_made_ |= port_->outgoing_bytes_ + buffered < waiting;
@@ -169,7 +185,14 @@ ChannelPump::publish () {
   if (!channel_) return;
   const ChannelStats stats = channel_->stats ();
   const bool flushed = channel_->flushed ();
+  const std::uint64_t unkept = channel_->unkept_messages ();
+  const std::optional<std::uint64_t> resume_seq = channel_->resume_seq ();
   ChannelPort::Lock lock (port_->mutex_);
+  const std::uint64_t kept = port_->passed_ - std::min (port_->passed_, unkept);
+  const bool more_kept = port_->options_.durable && kept > port_->kept_;
+  const bool placed = resume_seq && !port_->resume_seq_;
+  port_->kept_ = kept;
+  port_->resume_seq_ = resume_seq;
   port_->stats_ = stats;
   room_made_ |= stats.buffered_bytes < port_->buffered_bytes_;
   port_->buffered_bytes_ = stats.buffered_bytes;
@@ -179,7 +202,7 @@ ChannelPump::publish () {
   const std::uint64_t waiting = port_->outgoing_bytes_ + stats.buffered_bytes;
   const std::uint64_t most = port_->options_.max_buffered_bytes;
   const bool room = room_made_ && waiting <= most - most / kRoomPart;
-  if (!room && (was_flushed || !port_->flushed_)) return;
+  if (!room && !more_kept && !placed && (was_flushed || !port_->flushed_)) return;
   room_made_ = false;
   port_->notify (&port_->outgoing_changed_, std::move (lock));
 }

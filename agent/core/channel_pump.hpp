@@ -17,6 +17,7 @@ class ChannelPump : public std::enable_shared_from_this<ChannelPump> {
   const std::shared_ptr<ChannelPort> &port () const { return port_; }
   // The session's channel, once there is one; it outlives the pump or closed() is called first.
   void attach (Channel &channel, std::uint64_t peer_limit_bytes);
+  void restored ();  // before it is attached: the channel is of the time before this process
   bool attached () const { return channel_ != nullptr; }
   bool close_asked () const;
 

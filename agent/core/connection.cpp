@@ -6,6 +6,7 @@
 
 #include "base/loop_thread.hpp"
 #include "core/attempt_id.hpp"
+#include "core/session_name.hpp"
 #include "session/wire.hpp"
 
 namespace p2p {
@@ -25,17 +26,6 @@ make_session_id (const std::string &client_attempt, const std::string &server_at
   SessionId id{};
   std::copy_n (digest.begin (), id.size (), id.begin ());
   return id;
-}
-
-std::string
-name_of (const SessionId &id) {
-  std::string name;
-  for (const std::uint8_t byte : id) {
-    static constexpr char kDigits[] = "0123456789abcdef";
-    name += kDigits[byte >> 4];
-    name += kDigits[byte & 0xf];
-  }
-  return name;
 }
 
 // Whether a session may go on over another transport than the one that ended so. What the peer says
@@ -151,6 +141,7 @@ Connection::negotiation_generation () {
 // The session first: it knows the transport of the line, as that knows the paths of generations.
 void
 Connection::drop_session () {
+  if (keeper_) keeper_->set_session (nullptr);
   if (session_) session_->detach ();
   retire (std::move (session_));
   session_name_.clear ();
@@ -385,10 +376,11 @@ Connection::generation_connected (Generation &generation, Carrier carrier) {
   const auto agent = agent_.lock ();
   if (!agent) return;
   const SessionConfig config = session_config (generation, generation.remote_id ());
-  session_name_ = name_of (config.id);
+  session_name_ = session_name_of (config.id);
   Line::Config below;
   below.watch.settings = agent->liveness_settings ();
-  below.watch.secret = carrier.transport->shared_secret ();
+  secret_ = carrier.transport->shared_secret ();
+  below.watch.secret = secret_;
   below.watch.client = is_client ();
   below.watch.epoch = config.epoch;
   below.session = session_name_;
@@ -403,6 +395,10 @@ SessionConfig
 Connection::session_config (const Generation &generation, const std::string &remote_attempt) const {
   SessionConfig config;
   config.max_message_bytes = max_message_bytes_;
+  if (const auto agent = agent_.lock ()) {
+    config.epoch = agent->epoch ();
+    config.kept = agent->keeps ();
+  }
   config.id = is_client () ? make_session_id (generation.id (), remote_attempt)
                            : make_session_id (remote_attempt, generation.id ());
   return config;
@@ -436,12 +432,20 @@ Connection::generation_pair_changed (Generation &) {
 void
 Connection::session_established () {
   if (established_at_ > 0) {
-    line_->session_attached ();
+    line_->session_attached (std::exchange (peer_epoch_, session_->peer_epoch ()) !=
+                             session_->peer_epoch ());
+    update_record ();
+    // Restored channels know their numbers now.
+    std::vector<std::shared_ptr<ChannelPump>> pumps;
+    for (const Entry &entry : entries_) pumps.push_back (entry.pump);
+    for (const auto &pump : pumps) pump->released ();
     return;
   }
   established_at_ = clock_.now ();
+  peer_epoch_ = session_->peer_epoch ();
   waiting_hello_.reset ();
   line_->live (negotiation_.take (), negotiation_.newest_remote ());
+  begin_keeping ();
   use_channels ();
   change ([&] (ConnectionSnapshot &s) {
     s.state = P2P_CONNECTION_STATE_CONNECTED;
@@ -460,6 +464,12 @@ Connection::session_detached (const Error &error, bool by_peer, std::uint64_t co
     // Attempts that are not each other's may meet where a path does not tell them apart; their
     // sessions do.
     retry_or_fail (error, error.code != P2P_ERROR_NOT_AUTHORIZED);
+  } else if (by_peer && code == static_cast<std::uint64_t> (wire::Code::stale_epoch)) {
+    abandon (
+        {P2P_ERROR_FENCED, "Another process goes on with the session with \"" + peer_ +
+                               "\"; this one has stopped. Nothing was sent or confirmed since."});
+  } else if (by_peer && code == static_cast<std::uint64_t> (wire::Code::state_lost)) {
+    remove (error, error.message, true);
   } else if (outlives (error, by_peer)) {
     lose_transport (error);
   } else {
@@ -507,6 +517,7 @@ Connection::remove (const Status &error, const std::string &reason, bool by_peer
   if (removed_ || !keep) return;
   removed_ = true;
   waiting_hello_.reset ();
+  if (keeper_) keeper_->forget ();
   if (session_) session_->detach ();
   {
     // First: who finds a channel closed can ask why.

@@ -11,6 +11,7 @@
 #include "core/agent_link.hpp"
 #include "core/channel_pump.hpp"
 #include "core/connection_core.hpp"
+#include "core/keeper.hpp"
 #include "core/line.hpp"
 #include "core/negotiation.hpp"
 #include "session/session.hpp"
@@ -33,6 +34,7 @@ class Connection final : public ConnectionCore,
   void set_observer (std::weak_ptr<ConnectionCore::Observer> observer) override;
   ConnectionSnapshot snapshot () const override;
   ConnectionStats stats () const override;
+  std::string session_state () const override;
   void accept () override;
   void refuse (const std::string &reason) override;
   Status update_remote_config (const NetworkConfig &config) override;
@@ -58,6 +60,10 @@ class Connection final : public ConnectionCore,
   // The transport has ended, and the session is to go on over another one.
   void lose_transport (const Error &error);
   void fail (const Error &error);
+  // From what was kept of it: broken, until the peer is found again.
+  Status restore (const SessionRecord &record, const std::vector<MemoryItem> &items);
+  // Without a word to the peer, and leaving what is kept alone: somebody else goes on with it.
+  void abandon (const Error &error);
   // Orderly: tells the peer, ends everything.
   void shut_down (const std::string &reason);
   bool removed () const { return removed_; }  // any thread
@@ -107,6 +113,10 @@ class Connection final : public ConnectionCore,
   void session_signal (const std::string &text) override;
   void session_detached (const Error &error, bool by_peer, std::uint64_t code) override;
 
+  // connection_kept.cpp
+  void begin_keeping ();
+  void update_record ();
+
   bool is_client () const;
   bool waiting_for_config () const;
   void drop_session ();
@@ -143,7 +153,9 @@ class Connection final : public ConnectionCore,
   Negotiation negotiation_;  // until the session is up; then the line has its own
   std::unique_ptr<Session> session_;
   std::string session_name_;
-  std::unique_ptr<Line> line_;  // below the session
+  std::unique_ptr<Line> line_;      // below the session
+  std::unique_ptr<Keeper> keeper_;  // of the session, where the agent has a store
+  SharedSecret secret_{};           // of the session
   struct Entry {
     std::shared_ptr<ChannelPump> pump;
     Channel *channel = nullptr;
@@ -156,6 +168,7 @@ class Connection final : public ConnectionCore,
   std::atomic<bool> removed_{false};
   std::uint64_t signals_rejected_ = 0;
   TimeUs asked_at_ = 0, established_at_ = 0;
+  std::uint64_t peer_epoch_ = 0;   // of the peer's process that was heard last
   TimeUs transport_ended_at_ = 0;  // last, and how often soon after it had begun
   unsigned short_transports_ = 0;
 };

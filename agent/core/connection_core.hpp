@@ -68,6 +68,9 @@ class ConnectionCore {
   virtual ConnectionSnapshot snapshot () const = 0;
   virtual ConnectionStats stats () const = 0;  // asks the core and waits for its answer
 
+  // What is kept of its session, as JSON without the secrets; empty when it is not kept. Waits too.
+  virtual std::string session_state () const = 0;
+
   virtual void accept () = 0;  // an incoming one; no effect on others
   virtual void refuse (const std::string &reason) = 0;
   // The peer's configuration, or more of its candidates, got by other ways than signaling.

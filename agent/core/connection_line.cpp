@@ -96,6 +96,7 @@ Connection::line_check (const NetworkConfig &remote) const {
 void
 Connection::line_config_changed (const NetworkConfig &local) {
   change ([&] (ConnectionSnapshot &s) { s.local_config = local; });
+  update_record ();
 }
 
 void
@@ -107,6 +108,7 @@ void
 Connection::line_path_changed () {
   if (!established () || !line_->transport ()) return;
   change ([&] (ConnectionSnapshot &s) { s.path = line_->path (); });
+  update_record ();
 }
 
 void

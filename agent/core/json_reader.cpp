@@ -168,6 +168,16 @@ JsonWriter::object (const char *field, const std::string &json) {
   return *this;
 }
 
+JsonWriter &
+JsonWriter::objects (const char *field, const std::vector<std::string> &jsons) {
+  json_builder_set_member_name (builder_.get (), field);
+  json_builder_begin_array (builder_.get ());
+  for (const std::string &json : jsons)
+    json_builder_add_value (builder_.get (), json_from_string (json.c_str (), nullptr));
+  json_builder_end_array (builder_.get ());
+  return *this;
+}
+
 std::string
 JsonWriter::finish () {
   json_builder_end_object (builder_.get ());

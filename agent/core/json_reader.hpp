@@ -47,6 +47,7 @@ class JsonWriter {
   JsonWriter &flag (const char *field, bool value);
   JsonWriter &texts (const char *field, const std::vector<std::string> &values);
   JsonWriter &object (const char *field, const std::string &json);  // json is one that we made
+  JsonWriter &objects (const char *field, const std::vector<std::string> &jsons);
   std::string finish ();
 
  private:

@@ -373,8 +373,18 @@ Line::watch_way_failed (PathGroup::Way way, const Error &error) {
 // -------------------------------------------------------------------------------- the transport
 
 void
-Line::session_attached () {
+Line::session_attached (bool peer_restarted) {
+  if (peer_restarted && !broken_) {
+    transport_ended_ = true;
+    break_detail_ = "the peer has begun anew";
+    watch_.break_now (BreakReason::transport);
+  }
   if (!std::exchange (transport_ended_, false)) return;
+  new_transport_asked_ = false;
+  // What is still being built for another transport would take this one's place.
+  if (Generation *building = negotiation_.current ())
+    if (building->started () && building->attempt ().aim () == Attempt::Aim::connection)
+      drop_generation (building);
   end_break (true);
   watch_.proved ();
 }

@@ -91,7 +91,7 @@ class Line final : private LineWatch::Observer,
   void set_settings (const LivenessSettings &settings) { watch_.set_settings (settings); }
   void carried () { watch_.carried (); }
   // The session's new transport has said hello: what was broken by the loss of the last one is not.
-  void session_attached ();
+  void session_attached (bool peer_restarted);
   // The transport has ended, and the session has not.
   void transport_ended (const Error &error);
 

@@ -300,6 +300,7 @@ Line::generation_connected (Generation &generation, Carrier carrier) {
     return;
   }
   auto next = negotiation_.take ();
+  if (broken_) transport_ended_ = true;
   end_handshake ();
   transport_wanted_ = false;
   watch_.set_transport (transport_name_, false);

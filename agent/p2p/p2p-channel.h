@@ -22,6 +22,10 @@ P2P_API gint p2p_channel_options_get_max_retransmits (const P2pChannelOptions *o
 P2P_API const char *p2p_channel_options_get_protocol (const P2pChannelOptions *options);
 P2P_API guint64 p2p_channel_options_get_max_queue_bytes (const P2pChannelOptions *options);
 P2P_API guint p2p_channel_options_get_priority (const P2pChannelOptions *options);
+P2P_API void p2p_channel_options_set_durable (P2pChannelOptions *options, gboolean durable);
+P2P_API gboolean p2p_channel_options_get_durable (const P2pChannelOptions *options);
+P2P_API void p2p_channel_options_set_manual_confirm (P2pChannelOptions *options, gboolean manual);
+P2P_API gboolean p2p_channel_options_get_manual_confirm (const P2pChannelOptions *options);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (P2pChannelOptions, p2p_channel_options_free)
 
 #define P2P_TYPE_MESSAGE (p2p_message_get_type ())
@@ -68,6 +72,9 @@ P2P_API gboolean p2p_channel_flush (P2pChannel *self, GCancellable *cancellable,
 P2P_API void p2p_channel_flush_async (P2pChannel *self, GCancellable *cancellable,
                                       GAsyncReadyCallback callback, gpointer user_data);
 P2P_API gboolean p2p_channel_flush_finish (P2pChannel *self, GAsyncResult *result, GError **error);
+P2P_API void p2p_channel_confirm (P2pChannel *self, guint64 sequence);
+P2P_API gboolean p2p_channel_get_resume_sequence (P2pChannel *self, guint64 *sequence,
+                                                  GError **error);
 P2P_API void p2p_channel_end (P2pChannel *self);
 P2P_API void p2p_channel_close (P2pChannel *self);
 P2P_API GIOStream *p2p_channel_get_io_stream (P2pChannel *self);

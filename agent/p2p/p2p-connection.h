@@ -10,6 +10,7 @@ P2P_API P2pBreakReason p2p_connection_get_break_reason (P2pConnection *self);
 P2P_API GError *p2p_connection_dup_error (P2pConnection *self);
 P2P_API P2pAuthentication p2p_connection_get_authentication (P2pConnection *self);
 P2P_API char *p2p_connection_dup_peer_fingerprint (P2pConnection *self);
+P2P_API char *p2p_connection_get_session_state (P2pConnection *self);
 P2P_API GVariant *p2p_connection_get_stats (P2pConnection *self);
 
 P2P_API P2pNetworkConfig *p2p_connection_dup_local_config (P2pConnection *self);

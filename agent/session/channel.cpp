@@ -57,6 +57,16 @@ ChannelImpl::resume_seq () const {
   return sender_ ? sender_->resume_seq () : std::nullopt;
 }
 
+std::uint64_t
+ChannelImpl::unkept_messages () const {
+  return sender_ && sender_->durable () ? sender_->next_seq () - sender_->kept_seq () : 0;
+}
+
+bool
+ChannelImpl::by_peer () const {
+  return receiver_ && (!sender_ || sender_->open ().answers);
+}
+
 bool
 ChannelImpl::confirm (std::uint64_t seq) {
   SessionImpl::Entry entry (session_);
@@ -91,6 +101,20 @@ ChannelImpl::stats () const {
   if (sender_) stats.buffered_bytes = sender_->buffered_bytes ();
   if (receiver_) stats.messages_lost = receiver_->lost ();
   return stats;
+}
+
+ChannelPositions
+ChannelImpl::positions () const {
+  ChannelPositions at;
+  if (sender_) {
+    at.sent = sender_->next_seq ();
+    at.sent_confirmed = sender_->base_seq ();
+  }
+  if (receiver_) {
+    at.received = receiver_->next_seq ();
+    at.received_confirmed = receiver_->confirmation ().next ();
+  }
+  return at;
 }
 
 }  // namespace p2p

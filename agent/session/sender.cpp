@@ -78,7 +78,7 @@ Sender::attach (const wire::HelloIncoming *known) {
   if (known) {
     known_by_peer_ = true;
     if (open_.options.reliable () && !ended_ && known->confirmed.next () < base_seq ())
-      return Error{P2P_ERROR_PROTOCOL,
+      return Error{P2P_ERROR_STORE,
                    "The peer has forgotten messages of channel \"" + open_.name +
                        "\" that it had confirmed: its session store was set back to an older copy. "
                        "Nothing was sent again; connect anew, without that store."};
@@ -86,7 +86,7 @@ Sender::attach (const wire::HelloIncoming *known) {
         std::max (known->received.end (), known->confirmed.next ()) >
             next_seq_ + (finished_ ? 1 : 0))
       return Error{
-          P2P_ERROR_PROTOCOL,
+          P2P_ERROR_STORE,
           "The peer has messages of channel \"" + open_.name +
               "\" that this side does not know of: the session store of this side was set "
               "back to an older copy. Nothing was sent; connect anew, without that store."};

@@ -482,7 +482,7 @@ SessionImpl::hello_arrived (const wire::Hello &hello) {
     send_hello (*own_control_stream_);
   }
   if (Status bad = resume_senders (hello)) {
-    fail (wire::Code::protocol, *bad);
+    fail (bad->code == P2P_ERROR_STORE ? wire::Code::state_lost : wire::Code::protocol, *bad);
     return;
   }
   established_ = true;

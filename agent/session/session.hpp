@@ -68,6 +68,12 @@ struct ChannelStats {
   std::uint64_t buffered_bytes = 0;  // accepted for sending and not yet released
 };
 
+// The numbers of the next messages of both directions of a channel.
+struct ChannelPositions {
+  std::uint64_t sent = 0, sent_confirmed = 0;  // all below is taken by the peer, and durable there
+  std::uint64_t received = 0, received_confirmed = 0;
+};
+
 class Session;
 
 class Channel {
@@ -94,12 +100,14 @@ class Channel {
   // The application has the effect of all messages up to `seq`, also of those that did not come yet
   // (ordered), or of that one (unordered). False when the channel has no such direction.
   virtual bool confirm (std::uint64_t seq) = 0;
-  // The lowest number whose message is not durable yet, for durable channels.
-  virtual std::uint64_t kept_seq () const = 0;
+  // How many messages of a durable channel are taken and not durable yet.
+  virtual std::uint64_t unkept_messages () const = 0;
+  virtual bool by_peer () const = 0;  // who opened it first
   // Both directions end now; what is unsent is dropped. session_channel_closed comes from inside of
   // the call, unless that is made in a callback, and the channel is gone after it.
   virtual void close () = 0;
   virtual ChannelStats stats () const = 0;
+  virtual ChannelPositions positions () const = 0;
 };
 
 using SessionId = std::array<std::uint8_t, 16>;

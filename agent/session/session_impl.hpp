@@ -34,9 +34,11 @@ class ChannelImpl final : public Channel {
   bool flushed () const override;
   std::optional<std::uint64_t> resume_seq () const override;
   bool confirm (std::uint64_t seq) override;
-  std::uint64_t kept_seq () const override { return sender_ ? sender_->kept_seq () : 0; }
+  std::uint64_t unkept_messages () const override;
+  bool by_peer () const override;
   void close () override;
   ChannelStats stats () const override;
+  ChannelPositions positions () const override;
 
  private:
   friend class SessionImpl;

@@ -38,6 +38,7 @@ enum class Code : std::uint64_t {
   expired = 4,
   message_too_large = 5,
   stale_epoch = 6,
+  state_lost = 7,
 };
 
 enum class HelloExtension : std::uint8_t { memory_epoch = 1 };

@@ -195,6 +195,12 @@ class World {
     meet ();
   }
 
+  // Its process is about to die: it says nothing any more.
+  void silence (const std::string &id) {
+    clients_.erase (id);
+    meet ();
+  }
+
   void set_signaling_loss (double loss) { faults_.loss = loss; }
 
   VirtualScheduler clock;
