@@ -191,7 +191,9 @@ bool
 Line::receive_signal (const PeerSignal &signal, bool in_band) {
   if (!live_) return false;
   if (signal.kind == PeerSignal::Kind::hello) {
-    new_transport_asked_ = signal.new_transport;
+    // What was asked for may have come meanwhile, by pings.
+    const bool here = carrier_ && carrier_->transport && !transport_ended_ && transport_name_ > 0;
+    new_transport_asked_ = signal.new_transport && !(here && signal.transport == transport_name_);
     if (!in_band) doubt_line ();
     return negotiation_.receive (signal);
   }
@@ -221,6 +223,7 @@ void
 Line::negotiation_hello (PeerSignal hello) {
   hello.session = config_.session;
   hello.new_transport = transport_ended_;
+  hello.transport = transport_name_;
   generation_says (hello);
 }
 

@@ -70,7 +70,8 @@ to_json (const PeerSignal &signal) {
   switch (signal.kind) {
     case PeerSignal::Kind::hello:
       if (signal.config) writer.object ("config", network_config_to_json (*signal.config));
-      if (signal.new_transport) writer.flag ("new-transport", true);
+      if (signal.new_transport)
+        writer.flag ("new-transport", true).text ("transport", std::to_string (signal.transport));
       break;
     case PeerSignal::Kind::candidate:
       writer.text ("candidate", signal.candidate);
@@ -121,6 +122,7 @@ from_json (const std::string &json) {
         return reader->malformed ("config", "is of another attempt");
       signal.config = std::move (*config);
       signal.new_transport = reader->flag_or ("new-transport", false);
+      signal.transport = g_ascii_strtoull (reader->text_or ("transport", "").c_str (), nullptr, 10);
       break;
     }
     case PeerSignal::Kind::candidate: {

@@ -25,6 +25,7 @@ struct PeerSignal {
   // one. bye: of the session that is over.
   std::string session;
   bool new_transport = false;        // hello: the sender's transport has ended
+  std::uint64_t transport = 0;       // and this is the name of the one that it asks for by pings
   std::string candidate;             // candidate
   std::string source, data;          // path: the source's name, and bytes
   P2pError code = P2P_ERROR_CLOSED;  // bye

@@ -52,6 +52,17 @@ has_ordinary (const std::vector<std::string> &all) {
   });
 }
 
+// A link-local address is none without its interface; whoever named it may not have known.
+std::string
+with_scope (const std::vector<std::string> &all, const std::string &address) {
+  if (classify (address).kind != Kind::link_local || address != without_scope (address))
+    return address;
+  const auto same = std::find_if (all.begin (), all.end (), [&] (const std::string &one) {
+    return without_scope (one) == address;
+  });
+  return same == all.end () ? address : *same;
+}
+
 void
 choose (LocalAddresses &out, const std::string &address) {
   out.chosen.push_back (address);
@@ -78,7 +89,7 @@ choose_local_addresses (const std::vector<std::string> &all,
                                                      "\" is not an IP address that a socket can "
                                                      "have; name one of this machine's."};
       if (within_limit (address) && out.chosen.size () < kMaxLocalAddresses)
-        choose (out, address);
+        choose (out, with_scope (all, address));
       else
         ++out.left_out;
     }

@@ -34,6 +34,12 @@ TEST (LocalAddresses, WantedOnesAreTakenAsTheyAre) {
              (Strings{"::1", "127.0.0.1"}));
 }
 
+TEST (LocalAddresses, ALinkLocalOneGetsItsInterface) {
+  auto found = choose_local_addresses ({"fe80::1%eth0", "fe80::2%eth1"}, {"fe80::2"});
+  ASSERT_TRUE (found.ok ());
+  EXPECT_EQ (found->chosen, (std::vector<std::string>{"fe80::2%eth1"}));
+}
+
 TEST (LocalAddresses, WhatIsNoAddressOfASocketIsNamedInTheError) {
   for (const char *bad : {"", "eth0", "1.2.3", "0.0.0.0", "224.0.0.1", "255.255.255.255",
                           "::", "ff02::1", "127.0.0.1%lo", "[::1]", "host.example", "1.2.3.4:5"}) {
