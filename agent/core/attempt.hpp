@@ -58,7 +58,6 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
   struct Start {
     bool client = false;  // on exactly one side
     Aim aim = Aim::connection;
-    Ref<GBytes> greeting;  // a server sends it with its handshake
   };
   // The peer's configuration is known: everything begins.
   Status start (const NetworkConfig &remote, const Start &how);

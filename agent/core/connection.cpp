@@ -343,8 +343,6 @@ Connection::start_generation (const NetworkConfig &remote, bool out_of_band) {
   });
   Generation *building = negotiation_.current ();
   Attempt::Start how;
-  // Without a greeting: what a server sends before its handshake is complete, and is lost, lets
-  // ngtcp2 0.12 assert in conn_recv_ack, one time in two hundred at 30 % of loss.
   how.client = is_client ();
   if (const Status bad = building->start (remote, how, out_of_band)) {
     ++signals_rejected_;

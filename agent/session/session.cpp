@@ -31,18 +31,6 @@ Session::create (const SessionConfig &config, Observer &observer) {
   return std::make_unique<SessionImpl> (config, observer);
 }
 
-Ref<GBytes>
-Session::greeting (const SessionConfig &config) {
-  wire::Hello hello;
-  hello.session = config.id;
-  hello.epoch = config.epoch;
-  hello.max_message_bytes = config.max_message_bytes;
-  return wire::Writer ()
-      .type (wire::StreamType::control)
-      .bytes (wire::encode (hello).view ())
-      .to_bytes ();
-}
-
 SessionImpl::SessionImpl (const SessionConfig &config, p2p::Session::Observer &observer)
     : config_ (config), observer_ (observer), peer_max_message_bytes_ (config.max_message_bytes) {}
 
@@ -142,10 +130,9 @@ bool
 SessionImpl::send_signal (const std::string &text) {
   Entry entry (*this);
   if (!established_ || text.size () > kMaxSessionSignalBytes ||
-      transport_->unsent_bytes (*own_control_stream_) > kMaxUnsentSignalBytes)
+      transport_->unsent_bytes (*control_stream_) > kMaxUnsentSignalBytes)
     return false;
-  transport_->write (*own_control_stream_, wire::encode_signal (ByteView (text)).to_bytes (),
-                     false);
+  transport_->write (*control_stream_, wire::encode_signal (ByteView (text)).to_bytes (), false);
   return true;
 }
 
@@ -346,8 +333,7 @@ SessionImpl::end_transport () {
   transport_->set_observer (nullptr);
   transport_ = nullptr;
   established_ = false;
-  own_control_stream_.reset ();
-  peer_control_stream_.reset ();
+  control_stream_.reset ();
   for (const auto &[id, stream] : streams_) stream->dead = true;
   streams_.clear ();
   early_streams_.clear ();
@@ -401,17 +387,13 @@ SessionImpl::transport_closed (const Error &error, bool by_peer, std::uint64_t c
 
 void
 SessionImpl::start_hello () {
-  if (!transport_ || own_control_stream_) return;
-  std::optional<StreamId> id = transport_->greeting_stream ();
-  if (!id && transport_->is_client ()) {
-    Result<StreamId> opened = transport_->open_stream ({});
-    if (!opened) return;  // not ready yet; transport_ready() comes
-    id = *opened;
-    transport_->write (*id, wire::Writer ().type (wire::StreamType::control).to_bytes (), false);
-    send_hello (*id);
-  }
-  if (!id) return;  // a server that answers
-  own_control_stream_ = *id;
+  // A server answers.
+  if (!transport_ || control_stream_ || !transport_->is_client ()) return;
+  Result<StreamId> id = transport_->open_stream ({});
+  if (!id) return;  // not ready yet; transport_ready() comes
+  transport_->write (*id, wire::Writer ().type (wire::StreamType::control).to_bytes (), false);
+  send_hello (*id);
+  control_stream_ = *id;
   auto stream = std::make_shared<Stream> ();
   stream->id = *id;
   stream->kind = Stream::Kind::control;
@@ -477,10 +459,7 @@ SessionImpl::hello_arrived (const wire::Hello &hello) {
   peer_epoch_ = hello.epoch;
   peer_max_message_bytes_ = hello.max_message_bytes;
   resume_receivers (hello);
-  if (!own_control_stream_) {
-    own_control_stream_ = peer_control_stream_;
-    send_hello (*own_control_stream_);
-  }
+  if (!transport_->is_client ()) send_hello (*control_stream_);
   if (Status bad = resume_senders (hello)) {
     fail (bad->code == P2P_ERROR_STORE ? wire::Code::state_lost : wire::Code::protocol, *bad);
     return;

@@ -148,8 +148,6 @@ class Session {
   // the channels that it has. Fails when the items contradict each other.
   static Result<std::unique_ptr<Session>> restore (const SessionConfig &config, Observer &observer,
                                                    const std::vector<MemoryItem> &items);
-  // What the server of a new session may have its transport send with the handshake: its hello.
-  static Ref<GBytes> greeting (const SessionConfig &config);
   virtual ~Session () = default;
 
   // Goes on over this transport, which the session does not own and which must be ready or about

@@ -209,8 +209,7 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   Scheduler *scheduler_ = nullptr;
   bool established_ = false;
   int depth_ = 0;
-  std::optional<StreamId> own_control_stream_;  // where this side says hello
-  std::optional<StreamId> peer_control_stream_;
+  std::optional<StreamId> control_stream_;
   std::uint64_t peer_epoch_ = 0;
   Replay replay_;
   std::uint64_t peer_max_message_bytes_;

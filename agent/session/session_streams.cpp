@@ -195,10 +195,10 @@ std::size_t
 SessionImpl::step (const std::shared_ptr<Stream> &stream, ByteView bytes) {
   switch (stream->kind) {
     case Stream::Kind::unknown:
-      if (bytes[0] == static_cast<std::uint8_t> (wire::StreamType::control) &&
-          !peer_control_stream_) {
+      if (bytes[0] == static_cast<std::uint8_t> (wire::StreamType::control) && !control_stream_ &&
+          !transport_->is_client ()) {
         stream->kind = Stream::Kind::control;
-        peer_control_stream_ = stream->id;
+        control_stream_ = stream->id;
       } else if (bytes[0] == static_cast<std::uint8_t> (wire::StreamType::channel)) {
         stream->kind = Stream::Kind::channel;
       } else if (bytes[0] == static_cast<std::uint8_t> (wire::StreamType::message)) {

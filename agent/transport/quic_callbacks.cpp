@@ -81,11 +81,6 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
     ngtcp2_cid_init (cid, bytes, size);
     return 0;
   };
-  callbacks.recv_tx_key = [] (ngtcp2_conn *, ngtcp2_crypto_level level, void *user_data) {
-    QuicTransport &t = self (user_data);
-    t.can_greet_ = !t.config_.client && level == NGTCP2_CRYPTO_LEVEL_APPLICATION;
-    return 0;
-  };
   callbacks.handshake_completed = [] (ngtcp2_conn *conn, void *user_data) {
     QuicTransport &t = self (user_data);
     t.ready_ = true;

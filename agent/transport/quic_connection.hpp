@@ -71,7 +71,6 @@ class QuicTransport final : public Transport, private Path::Receiver {
   Scheduler &scheduler () override { return scheduler_; }
   bool is_client () const override { return config_.client; }
   Result<StreamId> open_stream (const Flow &flow) override;
-  std::optional<StreamId> greeting_stream () const override { return greeting_stream_; }
   void flush () override;
   void write (StreamId id, const Ref<GBytes> &bytes, bool fin) override;
   std::size_t unsent_bytes (StreamId id) const override;
@@ -162,8 +161,6 @@ class QuicTransport final : public Transport, private Path::Receiver {
   }
 
   bool start (const ngtcp2_pkt_hd *initial);
-  void start_over ();
-  void greet ();
   void fill_callbacks (ngtcp2_callbacks &callbacks);
   static bool take_opened ();
   void receive (ByteView datagram);
@@ -239,8 +236,6 @@ class QuicTransport final : public Transport, private Path::Receiver {
   bool ready_ = false, ended_ = false, close_pending_ = false, kicked_ = false, flushing_ = false,
        dispatching_ = false, silent_ = false, stateless_reset_ = false;
   int inside_ = 0;
-  bool can_greet_ = false;  // a server that has the keys for it
-  std::optional<StreamId> greeting_stream_;
 
   sockaddr_in address_{};
   ngtcp2_path dummy_path_{};

@@ -160,31 +160,13 @@ QuicTransport::receive (ByteView datagram) {
   } else if (code == NGTCP2_ERR_RETRY || code == NGTCP2_ERR_DROP_CONN ||
              (first && code != 0 && code != NGTCP2_ERR_CRYPTO)) {
     // It only looked like a client's first packet: go on waiting.
-    if (!config_.client && !ready_) start_over ();
+    if (!config_.client && !ready_) {
+      conn_.reset ();
+      tls_.reset ();
+    }
   } else if (code != 0) {
     library_error (code);
-  } else if (can_greet_ && !ready_) {
-    greet ();
   }
-}
-
-void
-QuicTransport::start_over () {
-  conn_.reset ();
-  tls_.reset ();
-  streams_.clear ();
-  can_greet_ = false;
-  greeting_stream_.reset ();
-}
-
-void
-QuicTransport::greet () {
-  can_greet_ = false;
-  StreamId id = 0;
-  if (!config_.greeting || ngtcp2_conn_open_bidi_stream (conn_.get (), &id, nullptr) != 0) return;
-  greeting_stream_ = id;
-  streams_.try_emplace (id);
-  write (id, config_.greeting, false);
 }
 
 void

@@ -35,9 +35,6 @@ struct QuicConfig {
   // here the way has been checked: a first packet that comes too early is sent again after 0.3 s,
   // not 1 s.
   TimeUs initial_rtt_us = 100 * kMillisecond;
-  // What a server sends on a stream of its own with its handshake (RFC 9001 section 5.7): a round
-  // trip earlier than anything else, and before it knows who the client is. So nothing secret.
-  Ref<GBytes> greeting;
 };
 
 // A client starts its handshake at once; a server waits for the client's first packet. The path's

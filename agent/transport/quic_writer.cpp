@@ -256,7 +256,7 @@ QuicTransport::write_probe (std::size_t room) {
 
 ngtcp2_ssize
 QuicTransport::write_packet (std::uint8_t *dest, std::size_t limit) {
-  while (TurnQueue::Turn *turn = ready_ || greeting_stream_ ? turns_.next () : nullptr) {
+  while (TurnQueue::Turn *turn = ready_ ? turns_.next () : nullptr) {
     const bool datagram =
         turn->streams.empty () || (turn->datagram_next && !turn->datagrams.empty ());
     bool tried = false;

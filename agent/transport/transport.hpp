@@ -75,8 +75,6 @@ class Transport {
   // Bidirectional stream; P2P_ERROR_NOT_CONNECTED before ready, P2P_ERROR_WOULD_BLOCK while the
   // peer allows no more of them. Streams that the peer opens are of flow 0 on this side.
   virtual Result<StreamId> open_stream (const Flow &flow) = 0;
-  // The stream on which a server's greeting went with the handshake, if there was one.
-  virtual std::optional<StreamId> greeting_stream () const { return std::nullopt; }
   // What was written leaves now, as far as it may, and not at the next turn of the loop.
   virtual void flush () = 0;
   // Queues `bytes` by reference until the peer's stack acknowledged them. Never refuses: the

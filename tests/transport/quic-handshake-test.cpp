@@ -38,48 +38,6 @@ TEST (QuicHandshake, TakesOneRoundTrip) {
   EXPECT_NEAR (static_cast<double> (stats.min_rtt_us), 50e3, 1e3);
 }
 
-TEST (QuicHandshake, BringsTheServersGreeting) {
-  QuicBench bench;
-  bench.set_delay (25 * kMillisecond);
-  bench.server_config.greeting = make_bytes ("welcome");
-  bench.start ();
-  ASSERT_TRUE (bench.run_until ([&] { return !bench.client->streams.empty (); }));
-  EXPECT_EQ (bench.scheduler.now (), 50 * kMillisecond);
-  EXPECT_TRUE (bench.client->ready);
-  EXPECT_FALSE (bench.server->ready);
-  ASSERT_TRUE (bench.server_transport->greeting_stream ());
-  const StreamId id = *bench.server_transport->greeting_stream ();
-  EXPECT_EQ (bench.client->streams[id].bytes, "welcome");
-  EXPECT_FALSE (bench.client_transport->greeting_stream ());
-  ASSERT_TRUE (bench.run_until ([&] { return bench.server->ready; }));
-  bench.server_transport->write (id, make_bytes (" here"), true);
-  ASSERT_TRUE (bench.run_until ([&] { return bench.client->streams[id].fin; }));
-  EXPECT_EQ (bench.client->streams[id].bytes, "welcome here");
-}
-
-TEST (QuicHandshake, TheGreetingArrivesUnderHeavyLoss) {
-  for (std::uint64_t seed = 1; seed <= 10; ++seed) {
-    QuicBench bench (seed);
-    bench.options.loss = 0.2;
-    bench.client_config.handshake_timeout_us = bench.server_config.handshake_timeout_us =
-        30 * kSecond;
-    bench.server_config.greeting = make_bytes ("welcome");
-    bench.set_delay (10 * kMillisecond);
-    bench.connect ();
-    EXPECT_TRUE (bench.run_until ([&] { return !bench.client->streams.empty (); })) << seed;
-  }
-}
-
-TEST (QuicHandshake, TheGreetingOfARefusedClientLeadsToNothing) {
-  QuicBench bench;
-  bench.server_config.greeting = make_bytes ("welcome");
-  bench.server_config.peer_fingerprint = bench.server_config.identity->fingerprint ();
-  bench.start ();
-  ASSERT_TRUE (bench.run_until ([&] { return bench.client->closed && bench.server->closed; }));
-  EXPECT_FALSE (bench.server->ready);
-  EXPECT_EQ (bench.client->closed->error.code, P2P_ERROR_NOT_AUTHORIZED);
-}
-
 TEST (QuicHandshake, ServerMayComeLater) {
   QuicBench bench;
   bench.start_client ();
