@@ -17,7 +17,8 @@ constexpr std::uint64_t kPreferences = 4;
 constexpr TimeUs kQuickPings = 16;
 constexpr TimeUs kMinSpacing = 10 * kMillisecond;
 constexpr TimeUs kMinMargin = 5 * kMillisecond;  // for timers, and for the peer to answer
-constexpr TimeUs kMinDoubt = 200 * kMillisecond;
+constexpr TimeUs kMinDoubt = 25 * kMillisecond;
+constexpr TimeUs kAfterStall = 200 * kMillisecond;  // the peer may still speak of before
 constexpr TimeUs kBackOff = 100 * kMillisecond;
 constexpr TimeUs kEarlyBackOff = 500 * kMillisecond;  // half of what a restore may take
 constexpr TimeUs kLateBackOff = 5 * kSecond;
@@ -85,7 +86,8 @@ Liveness::ping_arrived (TimeUs now, bool peer_unheard) {
       now < unheard_counts_from_)
     return;
   doubted_at_ = now;
-  doubt_until_ = now + std::min (std::max (kMinDoubt, 3 * srtt_), patience ());
+  // The peer has broken already, and what it said took its time: no longer than one answer takes.
+  doubt_until_ = now + std::min (std::max (kMinDoubt, answer_due ()), patience ());
   probe (now);
 }
 
@@ -136,7 +138,7 @@ Liveness::deadline () const {
   if (!started_ || state_ == State::over) return kNever;
   if (state_ == State::broken) return std::min (next_ping_, over_deadline ());
   return std::min (
-      {next_ping_, silence_deadline (), suspect_deadline (), doubt_until_, idle_deadline ()});
+      {next_ping_, silence_deadline (), suspect_deadline (), doubt_deadline (), idle_deadline ()});
 }
 
 void
@@ -160,7 +162,7 @@ Liveness::run_due (TimeUs now) {
             ", which is the idle timeout; connect again when there is something to send.");
     return;
   }
-  if (now >= doubt_until_) {
+  if (now >= doubt_deadline ()) {
     break_off (now, BreakReason::peer, doubted_at_);
     return;
   }
@@ -180,14 +182,17 @@ bool
 Liveness::awake (TimeUs now) {
   if (!started_ || state_ == State::over) return false;
   const TimeUs late = now - own_deadline ();
-  if (late > (state_ == State::live ? patience () / kStallPart : kBrokenStall)) stalled (now, late);
+  if (late > (state_ == State::live ? patience () / kStallPart : kBrokenStall))
+    stalled (now, late);
+  else if (late > 0 && state_ == State::live)
+    put_off_ = std::max (put_off_, late + kMinMargin);
   return state_ != State::over;
 }
 
 void
 Liveness::stalled (TimeUs now, TimeUs late) {
   awake_since_ = sample_from_ = now;
-  unheard_counts_from_ = now + std::max (kMinDoubt, 2 * srtt_);
+  unheard_counts_from_ = now + std::max (kAfterStall, 2 * srtt_);
   if (state_ == State::live) {
     // Who is stalled again and again still notices: without a sign of life only the stalls
     // themselves are not counted.
@@ -288,6 +293,7 @@ void
 Liveness::listen () {
   pinged_at_ = kNever;
   suspected_ = false;
+  put_off_ = 0;
   next_ping_ = round_up (heard_at_ + interval () + preference_ * grid (), grid ());
 }
 
@@ -314,7 +320,7 @@ Liveness::random () {  // SplitMix64
 TimeUs
 Liveness::own_deadline () const {
   if (state_ != State::live) return std::min (next_ping_, over_deadline ());
-  return std::min ({next_ping_, silence_deadline (), suspect_deadline (), doubt_until_});
+  return std::min ({next_ping_, silence_deadline (), suspect_deadline (), doubt_deadline ()});
 }
 
 TimeUs

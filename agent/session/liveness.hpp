@@ -5,7 +5,8 @@
 //   answers are missing are pings quick: enough of them that loss alone does not break.
 // - What is broken is restored by a pong, as nothing else proves both directions.
 // - A peer that hears nothing of us says so in its pings; what we hear of it then proves nothing.
-// - Silence counts only while the own process runs.
+// - Silence counts only while the own process runs: a stall begins it anew, and a wake-up that is a
+//   little late puts its end off, so that what lies in the socket is read before.
 //
 // After each call the owner arms its timer for deadline(). heard() only moves it to later while
 // live, so that the timer may be left alone there: a call of on_deadline() that is too early does
@@ -104,7 +105,10 @@ class Liveness {
   TimeUs next_quick_ping (TimeUs now) const;
   TimeUs next_back_off (TimeUs now);
   TimeUs own_deadline () const;
-  TimeUs silence_deadline () const { return heard_at_ + patience (); }
+  TimeUs silence_deadline () const { return heard_at_ + patience () + put_off_; }
+  TimeUs doubt_deadline () const {
+    return doubt_until_ == kNever ? kNever : doubt_until_ + put_off_;
+  }
   TimeUs suspect_deadline () const;
   TimeUs idle_deadline () const;
   TimeUs over_deadline () const;
@@ -129,6 +133,7 @@ class Liveness {
   // While live.
   TimeUs pinged_at_ = kNever;  // the first ping of this silence
   bool suspected_ = false;
+  TimeUs put_off_ = 0;  // the end of this silence, by what the own thread was late
   TimeUs doubted_at_ = 0, doubt_until_ = kNever;  // the peer said that it hears nothing
 
   // While broken.

@@ -69,7 +69,7 @@ TEST_F (LivenessTest, WhatIsUnderWayFromAStallDoesNotCountEither) {
 TEST_F (LivenessTest, WhatThePeerSaidBeforeAStallIsAskedAnew) {
   begin ();
   liveness->ping_arrived (now, true);
-  pass (100 * kMs);
+  pass (30 * kMs);
   told.clear ();
   stall (10 * kSecond);
   EXPECT_EQ (told, "Z");
@@ -124,6 +124,36 @@ TEST_F (LivenessTest, ALateTimerIsNoStall) {
   liveness->on_deadline (now);
   EXPECT_EQ (pings.size (), 1u);
   EXPECT_EQ (told, "");
+}
+
+// At ping-interval=100 a thread that wakes 40 ms late, which is no stall yet, has that much less
+// time.
+TEST_F (LivenessTest, ALateWakeUpReadsWhatHasComeBeforeItBlamesThePeer) {
+  LivenessSettings quick;
+  quick.ping_interval = 100 * kMs;
+  begin (quick, 10 * kMs);
+  pass (liveness->patience () - 1);
+  told.clear ();
+  now += 41 * kMs;
+  liveness->on_deadline (now);
+  EXPECT_EQ (told, "");
+  EXPECT_GT (liveness->deadline (), now) << "the loop turns once more";
+  liveness->heard (now);
+  pass (90 * kMs);
+  EXPECT_EQ (told, "");
+}
+
+TEST_F (LivenessTest, AThreadThatAlwaysWakesLateStillNoticesSilence) {
+  LivenessSettings quick;
+  quick.ping_interval = 100 * kMs;
+  begin (quick, 10 * kMs);
+  const TimeUs heard_at = now;
+  while (liveness->state () == Liveness::State::live && now < heard_at + kSecond) {
+    now = liveness->deadline () + 30 * kMs;
+    liveness->on_deadline (now);
+  }
+  EXPECT_EQ (told, "sB");
+  EXPECT_LE (told_at, heard_at + liveness->patience () + 70 * kMs);
 }
 
 TEST_F (LivenessTest, AfterTheComebackTimeoutItIsOverAndNothingFollows) {

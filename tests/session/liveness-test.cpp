@@ -226,16 +226,16 @@ TEST_F (LivenessTest, APeerThatDoesNotHearUsBreaksUnlessAPongComes) {
   liveness->ping_arrived (now, true);
   ASSERT_EQ (pings.size (), 1u) << "asks at once";
   const TimeUs said_at = now;
-  while (now < said_at + 190 * kMs) {
+  while (now < said_at + 50 * kMs) {
     liveness->heard (now);  // it goes on to be heard
     pass (5 * kMs);
   }
-  EXPECT_GE (pings.size (), 12u) << "and quickly";
+  EXPECT_GE (pings.size (), 5u) << "and quickly";
   EXPECT_EQ (liveness->state (), Liveness::State::live);
   pass (10 * kMs);
-  EXPECT_EQ (told, "sB");
+  EXPECT_EQ (told, "B");
   EXPECT_EQ (reason, BreakReason::peer);
-  EXPECT_EQ (told_at, said_at + 200 * kMs);
+  EXPECT_EQ (told_at, said_at + 55 * kMs) << "an answer is due after that";
   EXPECT_FALSE (pings.back ().unheard) << "we do hear the peer";
   // Still only one direction.
   for (int i = 0; i < 20; ++i) {
@@ -245,9 +245,9 @@ TEST_F (LivenessTest, APeerThatDoesNotHearUsBreaksUnlessAPongComes) {
   }
   // A pong to what was asked before is none to the question.
   liveness->pong_arrived (now, now - said_at + 1);
-  EXPECT_EQ (told, "sB");
+  EXPECT_EQ (told, "B");
   liveness->pong_arrived (now, now - said_at);
-  EXPECT_EQ (told, "sBR");
+  EXPECT_EQ (told, "BR");
 }
 
 TEST_F (LivenessTest, APongSettlesWhatThePeerSaid) {
@@ -255,12 +255,12 @@ TEST_F (LivenessTest, APongSettlesWhatThePeerSaid) {
   liveness->ping_arrived (now, true);
   pass (40 * kMs);
   liveness->pong_arrived (now, 41 * kMs);  // asked before
-  pass (60 * kMs);
+  pass (10 * kMs);
   liveness->pong_arrived (now, 40 * kMs);
   pings.clear ();
   pass (900 * kMs);
   EXPECT_TRUE (pings.empty ());
-  EXPECT_EQ (told, "s");
+  EXPECT_EQ (told, "");
 }
 
 TEST_F (LivenessTest, TheTimeToProveItselfGrowsWithTheRoundTripUpToThePatience) {
@@ -270,18 +270,19 @@ TEST_F (LivenessTest, TheTimeToProveItselfGrowsWithTheRoundTripUpToThePatience) 
   const TimeUs said_at = now;
   liveness->ping_arrived (now, true);
   pass (kSecond);
-  EXPECT_EQ (told_at, said_at + 900 * kMs);
+  EXPECT_EQ (told_at, said_at + 380 * kMs);
   EXPECT_EQ (reason, BreakReason::peer);
 }
 
 TEST_F (LivenessTest, TheTimeToProveItselfIsNeverLongerThanThePatience) {
   LivenessSettings quick;
-  quick.ping_interval = 20 * kMs;
+  quick.ping_interval = 10 * kMs;
   begin (quick, kMs);
+  ASSERT_LT (liveness->patience (), 25 * kMs);
   const TimeUs said_at = now;
   liveness->ping_arrived (now, true);
   for (int i = 0; i < 20 && told.find ('B') == std::string::npos; ++i) {
-    pass (5 * kMs);
+    pass (2 * kMs);
     liveness->heard (now);
   }
   EXPECT_EQ (reason, BreakReason::peer);
