@@ -106,13 +106,13 @@ SignalingHost::send (const std::string &peer, const std::string &message) {
 }
 
 void
-SignalingHost::network_changed (const NetworkSnapshot &, const NetworkChange &) {
-  client_->network_changed ();
+SignalingHost::network_changed (const NetworkSnapshot &now, const NetworkChange &) {
+  client_->network_changed (now.usable ());
 }
 
 void
 SignalingHost::network_woke () {
-  client_->network_changed ();
+  client_->network_changed (true);
 }
 
 void

@@ -64,9 +64,9 @@ Agent::watch_network () {
   if (network_) return;
   network_ = NetworkMonitor::shared ();
   network_->add (this);
+  seen_ = std::make_shared<NetworkSnapshot> (network_->snapshot ());
   sleep_check_->arm (clock_.now () + kSleepCheckEvery);
-  if (const auto observer = observer_.lock ())
-    observer->agent_network_available (network_->snapshot ().usable ());
+  if (const auto observer = observer_.lock ()) observer->agent_network_available (seen_->usable ());
 }
 
 void
@@ -74,23 +74,25 @@ Agent::network_changed (const NetworkSnapshot &now, const NetworkChange &change)
   const auto keep = weak_from_this ().lock ();
   if (!keep || closed_) return;
   if (const auto observer = observer_.lock ()) observer->agent_network_available (now.usable ());
+  seen_ = std::make_shared<NetworkSnapshot> (now);
   // Signaling first: what is said of new ways may have to go by it.
-  if (signaling_) signaling_->network_changed ();
-  for (const auto &connection : living ()) connection->network_changed (now, change);
+  if (signaling_) signaling_->network_changed (now.usable ());
+  for (const auto &connection : living ()) connection->network_changed (seen_, change);
 }
 
 void
 Agent::network_lost (const NetworkSnapshot &now) {
   const auto keep = weak_from_this ().lock ();
   if (!keep || closed_) return;
-  for (const auto &connection : living ()) connection->network_lost (now);
+  seen_ = std::make_shared<NetworkSnapshot> (now);
+  for (const auto &connection : living ()) connection->network_lost (seen_);
 }
 
 void
 Agent::network_woke () {
   const auto keep = weak_from_this ().lock ();
   if (!keep || closed_) return;
-  if (signaling_) signaling_->network_changed ();
+  if (signaling_) signaling_->network_changed (true);
   for (const auto &connection : living ()) connection->look_at_once ();
 }
 

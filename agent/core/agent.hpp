@@ -56,7 +56,7 @@ class Agent final : public AgentCore,
                                               const IceResume *resume,
                                               Attempt::Observer *observer) override;
   LivenessSettings liveness_settings () const override;
-  NetworkSnapshot network () const override { return network_->snapshot (); }
+  NetworkView network () const override { return seen_; }
   std::weak_ptr<SessionStore> store () const override { return store_; }
   bool keeps () const override { return store_ != nullptr; }
   std::uint64_t epoch () const override { return epoch_; }
@@ -109,6 +109,7 @@ class Agent final : public AgentCore,
   std::uint32_t attempts_ = 0;
   std::weak_ptr<AgentCore::Observer> observer_;
   std::shared_ptr<NetworkMonitor> network_;
+  NetworkView seen_;  // what it told last
   const std::unique_ptr<Scheduler::Timer> sleep_check_;
   std::unique_ptr<Signaling> signaling_;
   std::shared_ptr<SessionStore> store_;

@@ -33,7 +33,7 @@ class AgentLink {
                                                       const IceResume *resume,
                                                       Attempt::Observer *observer) = 0;
   virtual LivenessSettings liveness_settings () const = 0;
-  virtual NetworkSnapshot network () const = 0;
+  virtual NetworkView network () const = 0;
   // Where sessions are kept, and the epoch of this process there; null, and 1, without a store.
   virtual std::weak_ptr<SessionStore> store () const = 0;
   virtual bool keeps () const = 0;

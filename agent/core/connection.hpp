@@ -53,8 +53,8 @@ class Connection final : public ConnectionCore,
   bool signal_is_for_successor (const PeerSignal &signal) const;
   void receive_signal (const PeerSignal &signal);
   void signal_rejected () { ++signals_rejected_; }
-  void network_changed (const NetworkSnapshot &now, const NetworkChange &change);
-  void network_lost (const NetworkSnapshot &now);
+  void network_changed (const NetworkView &now, const NetworkChange &change);
+  void network_lost (const NetworkView &now);
   void look_at_once ();  // the line may have died while nobody looked
   void settings_changed ();
   // The transport has ended, and the session is to go on over another one.

@@ -165,12 +165,12 @@ Connection::line_over (const Error &error) {
 }
 
 void
-Connection::network_changed (const NetworkSnapshot &now, const NetworkChange &change) {
+Connection::network_changed (const NetworkView &now, const NetworkChange &change) {
   if (line_) line_->network_changed (now, change);
 }
 
 void
-Connection::network_lost (const NetworkSnapshot &now) {
+Connection::network_lost (const NetworkView &now) {
   if (line_) line_->network_lost (now);
 }
 

@@ -29,7 +29,8 @@ constexpr TimeUs kTransportFirst = 600 * kMillisecond;
 }  // namespace
 
 Line::Line (const Config &config, Carrier carrier, Scheduler &clock, Host &host)
-    : config_ (config),
+    : session_ (config.session),
+      client_ (config.watch.client),
       clock_ (clock),
       host_ (host),
       network_ (config.network),
@@ -47,7 +48,8 @@ Line::Line (const Config &config, Carrier carrier, Scheduler &clock, Host &host)
 }
 
 Line::Line (const Config &config, Scheduler &clock, Host &host)
-    : config_ (config),
+    : session_ (config.session),
+      client_ (config.watch.client),
       clock_ (clock),
       host_ (host),
       network_ (config.network),
@@ -117,7 +119,7 @@ Line::use_way (WayEntry &entry) {
   carrier_->ways->use (entry.way);
   wanted_at_ = clock_.now ();
   watch_.want (entry.way);
-  g_debug ("line %s: way %u, over %s", config_.session.c_str (), entry.way,
+  g_debug ("line %s: way %u, over %s", session_.c_str (), entry.way,
            carrier_->ways->info ().local.c_str ());
   arm_upkeep ();
   look_for_direct ();
@@ -132,7 +134,7 @@ Line::choose_way () {
     if (entry.usable () && (!best || better (entry, *best))) best = &entry;
   if (!best) return;
   const WayEntry *now = way_in_use ();
-  if (!now || !now->usable () || (config_.watch.client && better (*best, *now))) use_way (*best);
+  if (!now || !now->usable () || (client_ && better (*best, *now))) use_way (*best);
 }
 
 void
@@ -164,7 +166,7 @@ void
 Line::remove_ways_of (const Generation *generation) {
   for (const WayEntry &entry : ways_) {
     if (entry.generation != generation || !carrier_) continue;
-    g_debug ("line %s: way %u is left", config_.session.c_str (), entry.way);
+    g_debug ("line %s: way %u is left", session_.c_str (), entry.way);
     watch_.forget (entry.way);
     carrier_->ways->remove (entry.way);
   }
@@ -233,7 +235,7 @@ Line::watch_probes () {
   if (go_back) go_back_at_ = clock_.now () + kGoBackAfter;
   for (const auto &generation : generations_) {
     IceTransport *ice = generation->attempt ().ice ();
-    if (!ice) continue;
+    if (!ice || is_dead (*generation)) continue;
     if (go_back) (void)ice->go_back ();
     ice->check_pair ();
   }
@@ -245,7 +247,7 @@ Line::watch_broken (BreakReason reason) {
   broken_ = true;
   broken_at_ = clock_.now ();
   go_back_at_ = broken_at_ + kGoBackAfter;
-  g_debug ("line %s: broken", config_.session.c_str ());
+  g_debug ("line %s: broken", session_.c_str ());
   if (Transport *transport = this->transport ()) transport->suspend ();
   follow (true);
   host_.line_broken (reason, std::exchange (break_detail_, {}));
@@ -271,7 +273,7 @@ void
 Line::end_break (bool new_transport) {
   if (!broken_) return;
   broken_ = false;
-  g_debug ("line %s: restored", config_.session.c_str ());
+  g_debug ("line %s: restored", session_.c_str ());
   if (!renewal_wanted_) renewal_->disarm ();
   follow_until_ = clock_.now () + kFollowFor;
   arm_upkeep ();
@@ -304,7 +306,7 @@ Line::watch_way_answers (PathGroup::Way way) {
     use_way (*entry);
   if (first) choose_way ();
   // The peer has read our ping, and so knows what is asked for.
-  if (transport_wanted_ && config_.watch.client && !handshake_)
+  if (transport_wanted_ && client_ && !handshake_)
     transport_timer_->arm (clock_.now ());
 }
 
@@ -313,7 +315,7 @@ Line::watch_way_wanted (PathGroup::Way way) {
   WayEntry *entry = find_way (way);
   if (!entry) return;
   const bool elsewhere = carrier_->ways->in_use () != way;
-  if (elsewhere && config_.watch.client && clock_.now () - wanted_at_ < kOwnWishLasts) return;
+  if (elsewhere && client_ && clock_.now () - wanted_at_ < kOwnWishLasts) return;
   const TimeUs now = clock_.now ();
   if (now - entry->wanted_last > kOwnWishLasts) entry->wanted_since = now;
   entry->wanted_last = now;
@@ -358,7 +360,7 @@ void
 Line::watch_way_failed (PathGroup::Way way, const Error &error) {
   WayEntry *entry = find_way (way);
   if (!entry || entry->failed) return;
-  g_debug ("line %s: way %u failed: %s", config_.session.c_str (), way, error.message.c_str ());
+  g_debug ("line %s: way %u failed: %s", session_.c_str (), way, error.message.c_str ());
   entry->failed = true;
   if (carrier_->ways->in_use () != way) return;
   choose_way ();
@@ -368,6 +370,15 @@ Line::watch_way_failed (PathGroup::Way way, const Error &error) {
   if (info.kind == kIceWay && !info.own_relay) return;
   break_detail_ = error.message;
   watch_.break_now (info.own_relay ? BreakReason::relay_lost : BreakReason::transport);
+}
+
+// Not from an address that has gone: whatever waits for a gateway that does not answer has the
+// kernel ask for it once a second only, so that nothing could leave for up to that when it is back.
+bool
+Line::watch_may_ask (PathGroup::Way way) const {
+  return std::none_of (ways_.begin (), ways_.end (), [way] (const WayEntry &entry) {
+    return entry.way == way && entry.base_gone;
+  });
 }
 
 // -------------------------------------------------------------------------------- the transport

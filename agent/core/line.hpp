@@ -55,7 +55,7 @@ class Line final : private LineWatch::Observer,
   struct Config {
     LineWatch::Config watch;
     std::string session;  // its name on the wire
-    NetworkSnapshot network;
+    NetworkView network;
   };
   // How a line is found again whose process has ended: what both sides said last, and the pair of
   // addresses that was in use, where that was one of UDP and without a relay of this side.
@@ -85,8 +85,8 @@ class Line final : private LineWatch::Observer,
   // Of this session, from the meeting point or over the session. False counts as rejected.
   bool receive_signal (const PeerSignal &signal, bool in_band);
   void peer_present ();
-  void network_changed (const NetworkSnapshot &now, const NetworkChange &change);
-  void network_lost (const NetworkSnapshot &now);  // moves, where there is another way
+  void network_changed (const NetworkView &now, const NetworkChange &change);
+  void network_lost (const NetworkView &now);  // moves, where there is another way
   void look_at_once () { watch_.network_changed (); }
   void set_settings (const LivenessSettings &settings) { watch_.set_settings (settings); }
   void carried () { watch_.carried (); }
@@ -105,10 +105,11 @@ class Line final : private LineWatch::Observer,
     PathGroup::Way way = 0;
     Generation *generation = nullptr;
     TimeUs added_at = 0;
-    bool proven = false;                       // it carried both directions once
-    bool failed = false;                       // its path says that nothing passes
-    bool base_gone = false;                    // its local address is not this machine's any more
-    unsigned answers = 0;                      // since the one in use has answered last
+    bool proven = false;     // it carried both directions once
+    bool failed = false;     // its path says that nothing passes
+    std::string base;        // its local address, once that was known to be this machine's
+    bool base_gone = false;  // and is no longer
+    unsigned answers = 0;    // since the one in use has answered last
     TimeUs wanted_since = 0, wanted_last = 0;  // the peer asks for it, and does not hear the answer
     bool usable () const { return proven && !failed && !base_gone; }
   };
@@ -125,6 +126,7 @@ class Line final : private LineWatch::Observer,
   void watch_way_silent (PathGroup::Way way) override;
   void watch_way_changed (PathGroup::Way way) override;
   void watch_way_failed (PathGroup::Way way, const Error &error) override;
+  bool watch_may_ask (PathGroup::Way way) const override;
   // Generation::Host
   void generation_says (const PeerSignal &signal) override;
   void generation_config_changed (Generation &generation) override;
@@ -173,12 +175,15 @@ class Line final : private LineWatch::Observer,
   void renew_later ();
   void look_for_direct ();
   bool is_dead (const Generation &generation) const;
+  void see_network (const NetworkView &now);
   void note_bases ();
 
-  const Config config_;
+  const std::string session_;
+  const bool client_;
   Scheduler &clock_;
   Host &host_;
-  NetworkSnapshot network_;
+  NetworkView network_;
+  bool cut_off_ = false;  // this machine had a network, and has none
   Negotiation negotiation_;
   std::vector<std::unique_ptr<Generation>> generations_;  // whose ways are in the carrier
   std::unique_ptr<Carrier> carrier_;                      // retired before them; null: it has ended

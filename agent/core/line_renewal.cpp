@@ -9,8 +9,10 @@ namespace p2p {
 namespace {
 
 // For how long a generation that is built while nothing passes is waited for, before another one
-// is begun: ICE needs a round trip or two, or takes what signaling takes.
-constexpr TimeUs kFirstPatience = 3 * kSecond, kLongestPatience = 12 * kSecond;
+// is begun: ICE and signaling need some round trips, and more where packets are still lost. Twice
+// as long each time.
+constexpr TimeUs kFirstPatience = kSecond, kLongestPatience = 12 * kSecond;
+constexpr TimeUs kPatienceRoundTrips = 10, kMostFirstPatience = 3 * kSecond;
 // Below a living way there is more time: the checks of one generation take 7 s at most.
 constexpr TimeUs kPatienceWhileLive = 10 * kSecond;
 // How often a change of network has other ways looked for beside one that works.
@@ -35,7 +37,8 @@ Line::can_signal () const {
 void
 Line::renew () {
   renewal_->disarm ();
-  if (over_ || !live_) return;
+  // When there is a network again it is called again.
+  if (over_ || !live_ || cut_off_) return;
   if (!broken_ && renewal_wanted_ && renewals_left_-- == 0) renewal_wanted_ = false;
   if (!broken_ && !renewal_wanted_) {
     if (!path ().relayed) return;
@@ -60,15 +63,17 @@ Line::renew_later () {
     look_for_direct ();
     return;
   }
-  renew_wait_ =
-      std::clamp (2 * renew_wait_, broken_ ? kFirstPatience : kPatienceWhileLive, kLongestPatience);
+  const TimeUs first = broken_ ? std::clamp (kPatienceRoundTrips * watch_.round_trip (),
+                                             kFirstPatience, kMostFirstPatience)
+                               : kPatienceWhileLive;
+  renew_wait_ = std::clamp (2 * renew_wait_, first, kLongestPatience);
   renewal_->arm (clock_.now () + renew_wait_);
 }
 
 void
 Line::look_for_direct () {
   // One side is enough.
-  if (!live_ || broken_ || renewal_wanted_ || !config_.watch.client || !path ().relayed) {
+  if (!live_ || broken_ || renewal_wanted_ || !client_ || !path ().relayed) {
     direct_wait_ = 0;
     return;
   }
@@ -106,7 +111,7 @@ Line::renew_alone () {
   Generation &started = **twin;
   generations_.push_back (std::move (*twin));
   Attempt::Start how;
-  how.client = config_.watch.client;
+  how.client = client_;
   how.aim = Attempt::Aim::path;
   if (started.start (remote, how, true)) drop_generation (&started);
 }
@@ -131,13 +136,22 @@ Line::note_bases () {
     const IceTransport *ice = entry.generation ? entry.generation->attempt ().ice () : nullptr;
     const auto pair = ice ? ice->selected_pair () : std::nullopt;
     if (!pair || pair->local_base_address.empty ()) continue;
-    entry.base_gone = !network_.has (pair->local_base_address);
+    const bool here = network_->has (pair->local_base_address);
+    if (here) entry.base = pair->local_base_address;
+    // What was never seen may be one that the monitor does not know.
+    entry.base_gone = !here && entry.base == pair->local_base_address;
   }
 }
 
 void
-Line::network_changed (const NetworkSnapshot &now, const NetworkChange &change) {
+Line::see_network (const NetworkView &now) {
+  cut_off_ = !now->usable () && (cut_off_ || network_->usable ());
   network_ = now;
+}
+
+void
+Line::network_changed (const NetworkView &now, const NetworkChange &change) {
+  see_network (now);
   if (over_ || !live_) return;
   note_bases ();
   choose_way ();
@@ -146,7 +160,7 @@ Line::network_changed (const NetworkSnapshot &now, const NetworkChange &change) 
   if (cut_off) watch_.break_now (BreakReason::network_down);
   watch_.network_changed ();
   const bool other_addresses = !change.added.empty () || !change.removed.empty ();
-  if (!now.usable () || (!other_addresses && !change.default_routes_changed)) return;
+  if (!now->usable () || (!other_addresses && !change.default_routes_changed)) return;
   renewal_wanted_ = true;
   renewals_left_ = kRenewals;
   renew_wait_ = 0;
@@ -170,11 +184,13 @@ Line::drop_fruitless () {
 }
 
 void
-Line::network_lost (const NetworkSnapshot &now) {
-  network_ = now;
+Line::network_lost (const NetworkView &now) {
+  const bool back = cut_off_ && now->usable ();
+  see_network (now);
   if (over_ || !live_) return;
   note_bases ();
   choose_way ();
+  if (back && broken_) renew ();
 }
 
 void
@@ -221,7 +237,7 @@ Line::doubt_line () {
 
 void
 Line::negotiation_hello (PeerSignal hello) {
-  hello.session = config_.session;
+  hello.session = session_;
   hello.new_transport = transport_ended_;
   hello.transport = transport_name_;
   generation_says (hello);
@@ -252,7 +268,7 @@ Line::negotiation_start (const PeerSignal &hello) {
   Generation &building = *negotiation_.current ();
   Status bad = host_.line_check (*hello.config);
   Attempt::Start how;
-  how.client = config_.watch.client;
+  how.client = client_;
   how.aim =
       transport_ended_ || new_transport_asked_ ? Attempt::Aim::connection : Attempt::Aim::path;
   if (!bad) bad = building.start (*hello.config, how, false);
@@ -286,11 +302,12 @@ Line::generation_path (Generation &generation, Path &path) {
   entry.generation = &generation;
   entry.added_at = clock_.now ();
   ways_.push_back (entry);
-  g_debug ("line %s: way %u, %s to %s", config_.session.c_str (), entry.way,
-           generation.id ().c_str (), generation.remote_id ().c_str ());
+  note_bases ();
+  g_debug ("line %s: way %u, %s to %s", session_.c_str (), entry.way, generation.id ().c_str (),
+           generation.remote_id ().c_str ());
   if (first) {
     watch_.watch (carrier_->ways.get (), nullptr);
-    if (!config_.watch.client) transport_timer_->arm (clock_.now ());
+    if (!client_) transport_timer_->arm (clock_.now ());
   }
   watch_.prove (entry.way);
 }
@@ -318,7 +335,7 @@ Line::generation_connected (Generation &generation, Carrier carrier) {
   only.generation = &generation;
   only.proven = true;
   ways_.push_back (only);
-  g_debug ("line %s: another transport", config_.session.c_str ());
+  g_debug ("line %s: another transport", session_.c_str ());
   watch_.watch (carrier_->ways.get (), carrier_->transport.get ());
   note_bases ();
   host_.line_config_changed (generation.attempt ().local_config ());
@@ -332,8 +349,7 @@ Line::generation_lost (Generation &generation, const Error &error) {
     return entry.generation == &generation && entry.proven;
   });
   if (in_use) return;
-  g_debug ("line %s: another way was not found: %s", config_.session.c_str (),
-           error.message.c_str ());
+  g_debug ("line %s: another way was not found: %s", session_.c_str (), error.message.c_str ());
   drop_generation (&generation);
   if (broken_ || renewal_wanted_) renewal_->arm (clock_.now () + kSecond);
 }

@@ -47,7 +47,7 @@ Line::want_transport () {
   if (!carrier_) return;
   for (const WayEntry &entry : ways_) watch_.prove (entry.way);
   // A server waits from now on; a client begins when the peer has answered.
-  if (!config_.watch.client) transport_timer_->arm (clock_.now ());
+  if (!client_) transport_timer_->arm (clock_.now ());
 }
 
 void
@@ -89,9 +89,9 @@ Line::begin_transport () {
   if (!generation) return;
   handshake_.reset ();
   carrier_->transport.reset ();
-  QuicConfig config = generation->attempt ().quic_config (config_.watch.client);
+  QuicConfig config = generation->attempt ().quic_config (client_);
   config.handshake_timeout_us = kHandshakeTimeout;
-  g_debug ("line %s: a handshake over way %u", config_.session.c_str (), carrier_->ways->in_use ());
+  g_debug ("line %s: a handshake over way %u", session_.c_str (), carrier_->ways->in_use ());
   handshake_ = std::make_unique<TransportHandshake> (
       make_quic_transport (config, *carrier_->ways), [this] { transport_ready (); },
       [this] (const Error &error, bool) { transport_failed (error); });
@@ -109,7 +109,7 @@ Line::transport_ready () {
 
 void
 Line::transport_failed (const Error &error) {
-  g_debug ("line %s: no transport: %s", config_.session.c_str (), error.message.c_str ());
+  g_debug ("line %s: no transport: %s", session_.c_str (), error.message.c_str ());
   handshake_->stop ();
   retire (std::move (handshake_));
   if (error.code == P2P_ERROR_NOT_AUTHORIZED) {
@@ -165,7 +165,7 @@ Line::resume_ways () {
     Generation &started = **twin;
     generations_.push_back (std::move (*twin));
     Attempt::Start how;
-    how.client = config_.watch.client;
+    how.client = client_;
     how.aim = Attempt::Aim::path;
     NetworkConfig remote = memory_->remote;
     remote.complete = true;

@@ -184,7 +184,7 @@ LineWatch::ask_again () {
 
 void
 LineWatch::ping (Way way, bool unheard) {
-  if (!ways_) return;
+  if (!ways_ || !observer_.watch_may_ask (way)) return;
   const auto asked = asked_.find (way);
   const bool wanted = asked != asked_.end () && asked->second.wanted;
   ProbeCodec::Says says;

@@ -33,6 +33,7 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
     virtual void watch_way_silent (Way way) = 0;  // it was asked for, and does not answer
     virtual void watch_way_changed (Way way) = 0;
     virtual void watch_way_failed (Way way, const Error &error) = 0;
+    virtual bool watch_may_ask (Way way) const = 0;  // whether a probe may go out there
   };
 
   struct Config {
@@ -68,6 +69,7 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
   void prove (Way way);   // asks on it until it answers
   void want (Way way);    // asks the peer to send on it, until it has heard
   void forget (Way way);  // before it is removed
+  TimeUs round_trip () const { return liveness_.smoothed_rtt (); }
   PingStats pings () { return pings_.stats (clock_.now ()); }
   const ProbeRejections &rejected_probes () const { return codec_.rejections (); }
 

@@ -2,6 +2,7 @@
 // values.
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ struct NetworkSnapshot {
   // With "%interface" only on that one.
   bool has (const std::string &address) const;
 };
+
+// One that many share.
+using NetworkView = std::shared_ptr<const NetworkSnapshot>;
 
 struct NetworkChange {
   std::vector<NetworkAddress> added, removed;

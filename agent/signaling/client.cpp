@@ -118,8 +118,12 @@ SignalingClient::send (const std::string &peer, const std::string &message) {
 }
 
 void
-SignalingClient::network_changed () {
+SignalingClient::network_changed (bool usable) {
   if (state_ != State::connecting && state_ != State::registered) return;
+  // Nothing is sent: what waits for a gateway that does not answer has the kernel ask for it once a
+  // second only, also when it is back.
+  const bool was_cut_off = std::exchange (cut_off_, !usable);
+  if (cut_off_) return;
   const TimeUs now = scheduler_.now ();
   if (!welcomed_) {
     failures_ = 0;
@@ -130,7 +134,8 @@ SignalingClient::network_changed () {
     return;
   }
   const bool checking = std::exchange (checking_, true);
-  if (carrier_->address_gone ()) {
+  // After an outage the server's TCP may wait for long before it sends again.
+  if (was_cut_off || carrier_->address_gone ()) {
     leaving_ = true;
     deadline_->arm (now);
   } else if (!checking) {
@@ -304,7 +309,7 @@ SignalingClient::on_pong (const Frame &frame) {
 
 void
 SignalingClient::on_heartbeat () {
-  if (pings_.empty ()) send_ping ();
+  if (pings_.empty () && !cut_off_) send_ping ();
   heartbeat_->arm (scheduler_.now () + heartbeat_us_);
 }
 
@@ -323,6 +328,10 @@ SignalingClient::on_deadline () {
   if (open_ && carrier_->address_gone ())
     lose ({P2P_ERROR_SIGNALING, "This machine no longer has the address by which it reached " +
                                     carrier_->describe () + "; it is tried again."},
+          Comeback::at_once);
+  else if (leaving_)
+    lose ({P2P_ERROR_SIGNALING, "This machine had no network, so that the connection to " +
+                                    carrier_->describe () + " is made anew."},
           Comeback::at_once);
   else
     lose ({P2P_ERROR_SIGNALING, "No answer within " + std::to_string (answer_limit () / kSecond) +

@@ -62,7 +62,7 @@ class SignalingClient final : public Signaling, private SignalingCarrier::Observ
   void ask (const std::string &peer) override;
   void unask (const std::string &peer) override;
   Status send (const std::string &peer, const std::string &message) override;
-  void network_changed () override;
+  void network_changed (bool usable) override;
   State state () const override { return state_; }
   std::string stun_server () const override;
 
@@ -107,6 +107,7 @@ class SignalingClient final : public Signaling, private SignalingCarrier::Observ
   bool announced_ = false;           // that it is connecting
   bool open_ = false, welcomed_ = false;
   bool checking_ = false;  // that the connection still works
+  bool cut_off_ = false;   // this machine has no network
   bool leaving_ = false;   // it does not, and ends with the next turn of the loop
   unsigned failures_ = 0;
   TimeUs failing_since_ = 0, next_restart_ = 0;

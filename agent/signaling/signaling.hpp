@@ -42,8 +42,8 @@ class Signaling {
   virtual Status send (const std::string &peer, const std::string &message) = 0;
   // This machine's network is another one, or the machine has slept: whatever waits for better
   // times tries now, and a connection that may be dead is put to the proof. Calls no observer from
-  // inside. Nothing where the implementation knows better itself.
-  virtual void network_changed () {}
+  // inside. Nothing where the implementation knows better itself. Not `usable`: there is none.
+  virtual void network_changed (bool /*usable*/) {}
   virtual State state () const = 0;
   // Address of a STUN server that comes with it: "host:port", empty when there is none.
   virtual std::string stun_server () const = 0;

@@ -127,10 +127,10 @@ class Lines : public WorldTest {
   static void change_network (Side &side) {
     NetworkChange change;
     change.added.emplace_back ();
-    NetworkSnapshot now;
+    const auto now = std::make_shared<NetworkSnapshot> ();
     NetworkAddress address;
     address.address = "192.0.2.7";
-    now.addresses.push_back (address);
+    now->addresses.push_back (address);
     side.connection->network_changed (now, change);
   }
   static LinkOptions down () {

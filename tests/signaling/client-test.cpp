@@ -397,15 +397,15 @@ TEST_F (ClientTest, AServerThatIsBackIsFoundWithinASecondWhileTheTroubleIsYoung)
 
 TEST_F (ClientTest, AChangedNetworkPutsTheConnectionToTheProof) {
   come_up ();
-  client->network_changed ();
+  client->network_changed (true);
   answer_ping ();
   scheduler.run_for (10 * kSecond);
   EXPECT_TRUE (wire.open);
   EXPECT_EQ (wire.opened, 1);
   // Once more, without an answer: neither asking again nor another frame makes it longer than that.
-  client->network_changed ();
+  client->network_changed (true);
   scheduler.run_for (kSecond);
-  client->network_changed ();
+  client->network_changed (true);
   EXPECT_EQ (wire.sent.back ().type, FrameType::ping);
   scheduler.run_for (kSecond - 1);
   EXPECT_TRUE (wire.open);
@@ -420,7 +420,7 @@ TEST_F (ClientTest, AChangedNetworkShortensAWaitThatWasBegunBefore) {
   appear ("bob");
   EXPECT_FALSE (client->send ("bob", "x").has_value ());
   scheduler.run_for (kSecond);
-  client->network_changed ();
+  client->network_changed (true);
   // The answer to the older question is not the answer to this one, though a sign of life.
   answer_ping ();
   EXPECT_TRUE (wire.open);
@@ -433,7 +433,7 @@ TEST_F (ClientTest, AConnectionFromAnAddressThatIsGoneIsMadeAnewAtOnce) {
   appear ("bob");
   news.clear ();
   wire.address_gone = true;
-  client->network_changed ();
+  client->network_changed (true);
   EXPECT_EQ (news, Lines{}) << "the observer is not called from inside";
   scheduler.run_for (0);
   EXPECT_EQ (news, (Lines{"-bob", "connecting"}));
@@ -445,11 +445,30 @@ TEST_F (ClientTest, AConnectionFromAnAddressThatIsGoneIsMadeAnewAtOnce) {
   EXPECT_EQ (news.back (), "registered");
 }
 
+// What is sent into a dead network makes the kernel, here and at the server, wait longer and
+// longer.
+TEST_F (ClientTest, WithoutANetworkNothingIsSentAndAfterItTheConnectionIsMadeAnewAtOnce) {
+  come_up ();
+  const std::size_t sent = wire.sent.size ();
+  client->network_changed (false);
+  scheduler.run_for (60 * kSecond);
+  EXPECT_EQ (wire.sent.size (), sent);
+  EXPECT_EQ (wire.opened, 1);
+  client->network_changed (true);
+  scheduler.run_for (0);
+  EXPECT_EQ (wire.opened, 2);
+  welcome ();
+  wire.receive (frame_of (FrameType::registered));
+  client->network_changed (true);
+  scheduler.run_for (kSecond);
+  EXPECT_EQ (wire.opened, 2) << "that was one outage";
+}
+
 TEST_F (ClientTest, WhatIsSentMeanwhileDoesNotHoldItUp) {
   come_up ();
   appear ("bob");
   wire.address_gone = true;
-  client->network_changed ();
+  client->network_changed (true);
   (void)client->send ("bob", "of new ways");
   scheduler.run_for (0);
   EXPECT_EQ (wire.opened, 2);
@@ -464,7 +483,7 @@ TEST_F (ClientTest, AChangedNetworkEndsTheWaitAndTheBackOff) {
   }
   const int opened = wire.opened;
   const std::size_t told = news.size ();
-  client->network_changed ();
+  client->network_changed (true);
   scheduler.run_for (0);
   EXPECT_EQ (wire.opened, opened + 1);
   EXPECT_EQ (news.size (), told) << "it is connecting as it was";
@@ -476,12 +495,12 @@ TEST_F (ClientTest, AChangedNetworkEndsTheWaitAndTheBackOff) {
 TEST_F (ClientTest, AnAttemptOfAnotherNetworkIsBegunAnewButGetsItsTime) {
   client->start ("alice");
   scheduler.run_for (100 * kMillisecond);
-  client->network_changed ();
+  client->network_changed (true);
   scheduler.run_for (0);
   EXPECT_EQ (wire.opened, 2);
   for (int i = 0; i < 4; ++i) {
     scheduler.run_for (400 * kMillisecond);
-    client->network_changed ();
+    client->network_changed (true);
   }
   EXPECT_EQ (wire.opened, 2);
   scheduler.run_for (400 * kMillisecond);
@@ -489,8 +508,8 @@ TEST_F (ClientTest, AnAttemptOfAnotherNetworkIsBegunAnewButGetsItsTime) {
   // One that has reached the server has two seconds left to register.
   scheduler.run_for (kSecond);
   welcome ();
-  client->network_changed ();
-  client->network_changed ();
+  client->network_changed (true);
+  client->network_changed (true);
   scheduler.run_for (2 * kSecond - 1);
   EXPECT_TRUE (wire.open);
   EXPECT_EQ (wire.opened, 3);
@@ -499,12 +518,12 @@ TEST_F (ClientTest, AnAttemptOfAnotherNetworkIsBegunAnewButGetsItsTime) {
 }
 
 TEST_F (ClientTest, AChangedNetworkIsNothingToOneThatIsIdleOrRefused) {
-  client->network_changed ();
+  client->network_changed (true);
   scheduler.run_for (kSecond);
   EXPECT_EQ (wire.opened, 0);
   come_up ();
   fail ("id-taken");
-  client->network_changed ();
+  client->network_changed (true);
   scheduler.run_for (60 * kSecond);
   EXPECT_EQ (wire.opened, 1);
   EXPECT_EQ (client->state (), Signaling::State::refused);

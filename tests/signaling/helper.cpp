@@ -32,7 +32,7 @@ class Printer final : public Signaling::Observer {
 
 struct Roamer final : NetworkMonitor::Observer {
   void network_changed (const NetworkSnapshot &, const NetworkChange &) override {
-    if (signaling) signaling->network_changed ();
+    if (signaling) signaling->network_changed (true);
   }
   void network_woke () override {}
   std::unique_ptr<Signaling> signaling;
