@@ -104,13 +104,17 @@ Line::find_way (PathGroup::Way way) {
   return nullptr;
 }
 
+bool
+Line::relayed (PathGroup::Way way) const {
+  const Path *path = carrier_ ? carrier_->ways->path (way) : nullptr;
+  return path && path->info ().relayed;
+}
+
 // The newer one, unless it takes a relay where the other does not.
 bool
 Line::better (const WayEntry &one, const WayEntry &other) const {
-  const Path *path = carrier_->ways->path (one.way), *than = carrier_->ways->path (other.way);
-  if (!path || !than) return path != nullptr;
-  const bool relayed = path->info ().relayed, than_relayed = than->info ().relayed;
-  return relayed == than_relayed ? one.way > other.way : than_relayed;
+  const bool than_relayed = relayed (other.way);
+  return relayed (one.way) == than_relayed ? one.way > other.way : than_relayed;
 }
 
 void
@@ -143,7 +147,10 @@ Line::keep_generation (Generation &generation) {
   if (negotiation_.current () != &generation) return;
   keep_building ();
   renewal_wanted_ = false;
-  if (!broken_) renewal_->disarm ();
+  if (!broken_) {
+    renewal_->disarm ();
+    look_for_direct ();
+  }
   host_.line_config_changed (generation.attempt ().local_config ());
   host_.line_remote_config (*generation.attempt ().remote_config ());
 }
@@ -304,10 +311,11 @@ Line::watch_way_answers (PathGroup::Way way) {
     for (WayEntry &other : ways_) other.answers = 0;
   else if (!now || !now->usable () || watch_.broken () || entry->answers >= kAnswersOfAnother)
     use_way (*entry);
-  if (first) choose_way ();
+  // Another relay would be no better; but a way that took one at first may be direct by now.
+  const bool direct = !relayed (way);
+  if (first ? direct || !for_direct_ : direct && relayed (carrier_->ways->in_use ())) choose_way ();
   // The peer has read our ping, and so knows what is asked for.
-  if (transport_wanted_ && client_ && !handshake_)
-    transport_timer_->arm (clock_.now ());
+  if (transport_wanted_ && client_ && !handshake_) transport_timer_->arm (clock_.now ());
 }
 
 void
@@ -353,7 +361,10 @@ Line::watch_way_changed (PathGroup::Way way) {
   if (!entry) return;
   entry->failed = false;
   if (watch_.suspect ()) watch_.network_changed ();
-  if (carrier_->ways->in_use () == way) host_.line_path_changed ();
+  if (carrier_->ways->in_use () == way)
+    host_.line_path_changed ();
+  else
+    watch_.prove (way);
 }
 
 void

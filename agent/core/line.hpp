@@ -144,6 +144,7 @@ class Line final : private LineWatch::Observer,
   // line.cpp
   WayEntry *find_way (PathGroup::Way way);
   WayEntry *way_in_use () { return carrier_ ? find_way (carrier_->ways->in_use ()) : nullptr; }
+  bool relayed (PathGroup::Way way) const;
   bool better (const WayEntry &one, const WayEntry &other) const;
   void use_way (WayEntry &entry);
   void choose_way ();
@@ -206,6 +207,7 @@ class Line final : private LineWatch::Observer,
   TimeUs follow_until_ = 0, go_back_at_ = 0;
   const std::unique_ptr<Scheduler::Timer> upkeep_, renewal_, transport_timer_;
   bool renewal_wanted_ = false;  // because of the network, also while nothing is broken
+  bool for_direct_ = false;      // what is being built is for a direct way alone
   unsigned renewals_left_ = 0;
   TimeUs renew_wait_ = 0, direct_wait_ = 0;
 };

@@ -40,7 +40,8 @@ Line::renew () {
   // When there is a network again it is called again.
   if (over_ || !live_ || cut_off_) return;
   if (!broken_ && renewal_wanted_ && renewals_left_-- == 0) renewal_wanted_ = false;
-  if (!broken_ && !renewal_wanted_) {
+  for_direct_ = !broken_ && !renewal_wanted_;
+  if (for_direct_) {
     if (!path ().relayed) return;
     direct_wait_ = std::min (2 * direct_wait_, kLongestDirect);
   }
@@ -269,6 +270,7 @@ Line::negotiation_start (const PeerSignal &hello) {
   Status bad = host_.line_check (*hello.config);
   Attempt::Start how;
   how.client = client_;
+  if (hello.in_reply_to.empty ()) for_direct_ = false;  // the peer's wish
   how.aim =
       transport_ended_ || new_transport_asked_ ? Attempt::Aim::connection : Attempt::Aim::path;
   if (!bad) bad = building.start (*hello.config, how, false);

@@ -299,6 +299,62 @@ TEST_F (Lines, ATransportThatEndsIsReplacedAndNothingIsLostOrDoubled) {
   });
 }
 
+TEST_F (Lines, APathThatSaysItFailedIsABreakAtOnceAndAnotherTakesItsPlace) {
+  each_seed (kSeeds / 25, {}, [&] (World &world) {
+    world.set_links (link_with (10 * kMillisecond));
+    connect (world);
+    if (HasFatalFailure ()) return;
+    run (world, static_cast<TimeUs> (world.roll (1000)) * kMillisecond);
+    const TimeUs failed_at = world.clock.now ();
+    world.fail_links ();
+    for (Side *side : {&alice, &bob}) {
+      EXPECT_EQ (side->told->state, P2P_CONNECTION_STATE_BROKEN);
+      EXPECT_EQ (side->told->reason, P2P_BREAK_REASON_TRANSPORT);
+      EXPECT_EQ (side->told->at, failed_at);
+      EXPECT_EQ (side->connection->snapshot ().reason,
+                 "the path has failed: It fails for the test.");
+    }
+    run (world, 3 * kSecond);
+    for (Side *side : {&alice, &bob}) {
+      EXPECT_EQ (side->told->broken, 1);
+      EXPECT_EQ (side->told->restored, 1);
+      EXPECT_LE (side->told->at, failed_at + 1200 * kMillisecond);
+      EXPECT_FALSE (side->connection->snapshot ().restored.new_transport);
+    }
+    finish (world);
+  });
+}
+
+TEST_F (Lines, ARelayedConnectionMovesToADirectWayOnceThereIsOneAndToNoOtherRelay) {
+  each_seed (kSeeds / 25, {}, [&] (World &world) {
+    world.set_links (link_with (10 * kMillisecond));
+    world.set_relayed (true);
+    connect (world);
+    if (HasFatalFailure ()) return;
+    const auto relayed = [] (const Side &side) {
+      return side.connection->snapshot ().path->relayed;
+    };
+    // It looks for one after 30 and after 90 s, in vain.
+    run (world, 80 * kSecond + static_cast<TimeUs> (world.roll (60 * kSecond)));
+    EXPECT_TRUE (relayed (alice) && relayed (bob));
+    const TimeUs direct_at = world.clock.now ();
+    world.set_relayed (false);
+    while ((relayed (alice) || relayed (bob)) && world.clock.now () < direct_at + 130 * kSecond)
+      run (world, kSecond);
+    EXPECT_FALSE (relayed (alice) || relayed (bob));
+    // What is left behind goes, and nothing is looked for any more.
+    run (world, 10 * kSecond);
+    const std::string attempt = bob.connection->snapshot ().local_config->attempt;
+    run (world, 400 * kSecond);
+    EXPECT_EQ (bob.connection->snapshot ().local_config->attempt, attempt);
+    for (Side *side : {&alice, &bob}) {
+      EXPECT_EQ (side->told->broken, 0);
+      EXPECT_LE (side->longest_gap, 100 * kMillisecond) << "two messages apart";
+    }
+    finish (world);
+  });
+}
+
 // Both sides begin anew at any moment, generations cross, signaling and in-band signals are late,
 // come twice or not at all, and the line dies in between.
 TEST_F (Lines, WhateverTheOrderOfEventsBothSidesMeetAgain) {

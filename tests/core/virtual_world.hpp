@@ -113,10 +113,10 @@ class World {
       } else if (initiator) {
         auto link = std::shared_ptr<MemoryLink> (MemoryLink::create (world_.clock, 1));
         link->set_options (world_.from_client_, world_.to_client_);
-        world_.links_.push_back (link);
+        world_.links_.push_back ({link, world_.relayed_});
         const std::string number = std::to_string (world_.links_.size () - 1);
         world_.after (0, [send, number] { send (ByteView (std::string_view (number))); });
-        attempt->hand_over (link->a ());
+        attempt->hand_over (link->a (), world_.relayed_);
       }
       return attempt;
     }
@@ -126,11 +126,12 @@ class World {
      public:
       Opening (World &world, Opened opened) : world_ (world), opened_ (std::move (opened)) {}
       void receive_message (ByteView message) override {
-        hand_over (world_.links_.at (std::stoul (message.to_string ()))->b ());
+        const Laid &laid = world_.links_.at (std::stoul (message.to_string ()));
+        hand_over (laid.link->b (), laid.relayed);
       }
-      void hand_over (Path &path) {
-        answer (0, [&path] () -> Result<std::unique_ptr<Path>> {
-          return std::unique_ptr<Path> (std::make_unique<Borrowed> (path));
+      void hand_over (Path &path, bool relayed) {
+        answer (0, [&world = world_, &path, relayed] () -> Result<std::unique_ptr<Path>> {
+          return std::unique_ptr<Path> (std::make_unique<Borrowed> (world, path, relayed));
         });
       }
       void fail (TimeUs delay) {
@@ -151,18 +152,38 @@ class World {
     };
     class Borrowed final : public Path {
      public:
-      explicit Borrowed (Path &path) : path_ (path) {}
-      ~Borrowed () override { path_.set_receiver (nullptr); }
-      void set_receiver (Receiver *receiver) override { path_.set_receiver (receiver); }
+      Borrowed (World &world, Path &path, bool relayed)
+          : world_ (world), path_ (path), relayed_ (relayed) {
+        world_.borrowed_.insert (this);
+      }
+      ~Borrowed () override {
+        path_.set_receiver (nullptr);
+        world_.borrowed_.erase (this);
+      }
+      void set_receiver (Receiver *receiver) override {
+        receiver_ = receiver;
+        path_.set_receiver (receiver);
+      }
+      void fail () {
+        if (receiver_) receiver_->path_failed (*this, {P2P_ERROR_FAILED, "It fails for the test."});
+      }
       Sent send (ByteView burst, std::size_t size) override { return path_.send (burst, size); }
       std::size_t max_datagram_bytes () const override { return path_.max_datagram_bytes (); }
       std::size_t max_burst_bytes () const override { return path_.max_burst_bytes (); }
-      PathInfo info () const override { return path_.info (); }
+      PathInfo info () const override {
+        PathInfo info = path_.info ();
+        info.relayed = relayed_;
+        return info;
+      }
       Scheduler &scheduler () override { return path_.scheduler (); }
 
      private:
+      World &world_;
       Path &path_;
+      const bool relayed_;
+      Receiver *receiver_ = nullptr;
     };
+    friend class World;
 
     World &world_;
     int broken_;
@@ -187,7 +208,16 @@ class World {
   void set_links (const LinkOptions &from_client, const LinkOptions &to_client) {
     from_client_ = from_client;
     to_client_ = to_client;
-    for (const auto &link : links_) link->set_options (from_client, to_client);
+    for (const auto &laid : links_) laid.link->set_options (from_client, to_client);
+  }
+  // Those that are laid from now on take a relay, or do not.
+  void set_relayed (bool relayed) { relayed_ = relayed; }
+  // Those that there are end, and both sides are told.
+  void fail_links () {
+    LinkOptions down;
+    down.down = true;
+    for (const auto &laid : links_) laid.link->set_options (down);
+    for (Source::Borrowed *path : std::set<Source::Borrowed *> (borrowed_)) path->fail ();
   }
   // Nothing is carried, and nobody is present.
   void set_signaling (bool up) {
@@ -249,7 +279,13 @@ class World {
   LinkOptions from_client_, to_client_;
   bool signaling_up_ = true;
   std::set<std::shared_ptr<std::unique_ptr<Scheduler::Timer>>> timers_;
-  std::vector<std::shared_ptr<MemoryLink>> links_;
+  struct Laid {
+    std::shared_ptr<MemoryLink> link;
+    bool relayed = false;
+  };
+  std::vector<Laid> links_;
+  bool relayed_ = false;
+  std::set<Source::Borrowed *> borrowed_;
   std::map<std::string, Client *> clients_;
   std::set<std::pair<std::string, std::string>> met_;
   std::map<std::pair<std::string, std::string>, TimeUs> last_arrival_;
