@@ -203,12 +203,17 @@ Connection::peer_present (bool present) {
   }
   if (session_) return;
   if (!present) {
+    peer_left_ = true;
     if (waiting_for_config ())
       change ([&] (ConnectionSnapshot &s) { s.reason = "waiting for \"" + peer_ + "\" to come"; });
     return;
   }
-  if (negotiation_.current () && !negotiation_.waits ()) return;
-  if (!negotiation_.current () && !negotiation_.begin ()) return;
+  // It may be another process by now, which knows nothing of what was begun with it. One that asked
+  // to connect asks again.
+  const bool begun = negotiation_.current () && !negotiation_.waits ();
+  const bool anew = std::exchange (peer_left_, false) && !incoming_ && !out_of_band_;
+  if (begun && !anew) return;
+  if ((begun || !negotiation_.current ()) && !negotiation_.begin ()) return;
   change ([&] (ConnectionSnapshot &s) { s.reason = "exchanging network configurations"; });
   negotiation_.offer ();
 }

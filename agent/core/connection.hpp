@@ -165,6 +165,7 @@ class Connection final : public ConnectionCore,
   std::optional<PeerSignal> waiting_hello_;  // of an incoming one that is not accepted yet
   unsigned retries_left_ = 2;
   bool incoming_ = false, out_of_band_ = false;
+  bool peer_left_ = false;  // while the two were about to connect
   std::atomic<bool> removed_{false};
   std::uint64_t signals_rejected_ = 0;
   TimeUs asked_at_ = 0, established_at_ = 0;

@@ -102,3 +102,40 @@ TEST_F (Interleavings, WithLossNobodyHangs) {
   faults.broken_paths = 2;
   run (300, faults, false);
 }
+
+// Its process was ended while the two were about to connect; the new one knows nothing of that.
+TEST_F (Interleavings, APeerThatIsStartedAnewBeforeTheConnectionIsUpIsNotWaitedForInVain) {
+  core_loop ().run_sync ([&] {
+    for (std::uint64_t seed = 1; seed <= 100 && !HasFailure (); ++seed) {
+      SCOPED_TRACE ("seed " + std::to_string (seed));
+      World world (seed, Faults{});
+      LinkOptions down;
+      down.down = true;
+      world.set_links (down);
+      // The one that asks is the QUIC client, or the server.
+      const std::string asks = world.roll (2) == 0 ? "alice" : "bob";
+      const std::string listens = asks == "alice" ? "bob" : "alice";
+      auto asking = world.make_agent (settings_of (asks, false));
+      auto first = world.make_agent (settings_of (listens, true));
+      auto opened = asking->open_connection (listens, std::nullopt);
+      ASSERT_TRUE (opened.ok ());
+      world.run_for (static_cast<TimeUs> (world.roll (5000)) * kMillisecond);
+      // It cannot say goodbye.
+      world.set_signaling (false);
+      world.post_pending ();
+      first->close (nullptr);
+      world.post_pending ();
+      first.reset ();
+      world.run_for (kSecond);
+      world.set_links ({});
+      auto second = world.make_agent (settings_of (listens, true));
+      world.set_signaling (true);
+      world.run_for (3 * kSecond);
+      EXPECT_TRUE (connected (state_of (*asking)))
+          << asks << " asks: " << (*opened)->snapshot ().reason;
+      EXPECT_TRUE (connected (state_of (*second)));
+      for (const auto &agent : {asking, second}) agent->close (nullptr);
+      world.post_pending ();
+    }
+  });
+}
