@@ -4,7 +4,6 @@ Started by script/bench liveness. A run is a process of its own, in namespaces o
 mostly wait go side by side, those that a busy machine would spoil go alone.
 """
 
-import argparse
 import concurrent.futures
 import datetime
 import json
@@ -17,6 +16,7 @@ import time
 
 import liveness_report
 import machine
+import options as shared_options
 
 LAB = pathlib.Path(__file__).resolve().parents[1] / "lab"
 sys.path.insert(0, str(LAB))
@@ -104,18 +104,10 @@ def tell(entry, rounds, result):
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--build-dir", type=pathlib.Path, required=True)
-    parser.add_argument("--output-dir", type=pathlib.Path, required=True)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int)
+    parser = shared_options.parser(__doc__, SCENARIOS, "scenario")
     parser.add_argument("--jobs", type=int, default=JOBS_PER_CORE * (os.cpu_count() or 1))
-    parser.add_argument("names", nargs="*", help="scenarios; all by default")
     options = parser.parse_args()
-    for name in options.names:
-        if name not in SCENARIOS:
-            parser.error(f"there is no scenario {name}; there are {', '.join(SCENARIOS)}")
-    options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
+    options.rounds = shared_options.rounds(options, QUICK_ROUNDS, ROUNDS)
     return options
 
 

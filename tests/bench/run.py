@@ -3,7 +3,6 @@
 Started by script/bench, which explains it.
 """
 
-import argparse
 import contextlib
 import datetime
 import json
@@ -16,6 +15,7 @@ import time
 
 import machine
 import network
+import options as shared_options
 import peers
 import report
 import workloads
@@ -93,18 +93,9 @@ def run_once(context, workload, peer, entry):
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="script/bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--build-dir", type=pathlib.Path, required=True)
-    parser.add_argument("--output-dir", type=pathlib.Path, required=True)
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--rounds", type=int)
-    parser.add_argument("groups", nargs="*")
-    options = parser.parse_args()
-    for group in options.groups:
-        if group not in workloads.GROUPS:
-            parser.error(f"there is no group {group}; there are {', '.join(workloads.GROUPS)}")
-    options.groups = options.groups or list(workloads.GROUPS)
-    options.rounds = options.rounds or (3 if options.quick else 5)
+    options = shared_options.parser(__doc__, workloads.GROUPS, "group").parse_args()
+    options.groups = options.names or list(workloads.GROUPS)
+    options.rounds = shared_options.rounds(options, 3, 5)
     return options
 
 
