@@ -157,21 +157,39 @@ lab_transfer() {
   lab_send "$3" "$secret" "${@:5}"
   alice=$lab_pid
 
-  wait "$alice" || lab_fail "alice ended with an error: $(lab_story)"
-  wait "$bob" || lab_fail "bob ended with an error: $(lab_story)"
+  lab_await_end alice "$alice" bob "$bob"
+  lab_await_end bob "$bob" alice "$alice"
   sent=$(sha256sum <"$lab_dir/in")
   received=$(sha256sum <"$lab_dir/out")
   [ "$sent" = "$received" ] ||
     lab_fail "bob's file is another one, of $(stat -c %s "$lab_dir/out") bytes"
   kill "$lab_rendezvous_pid"
-  wait "$lab_rendezvous_pid" || lab_fail "the rendezvous server did not end cleanly: $(lab_story)"
+  wait "$lab_rendezvous_pid" || lab_fail "the rendezvous server did not end cleanly: $(lab_story rendezvous)"
   ! grep -qF "$secret" "$lab_dir"/*.log || lab_fail "the secret stands in a log"
   grep -h p2p-connection-state "$lab_dir/alice.log" "$lab_dir/bob.log" || true
   echo "$lab_bytes bytes arrived whole, SHA-256 ${sent%% *}"
 }
 
+# lab_await_end NAME PID OTHER PID: what one complains of is mostly that the other has died.
+lab_await_end() {
+  local code=0 other=0
+  wait "$2" || code=$?
+  [ $code != 0 ] || return 0
+  kill -0 "$4" 2>/dev/null || wait "$4" || other=$?
+  [ $other -le 128 ] || lab_fail "$3 ended with exit code $other: $(lab_story "$3" "$1")"
+  lab_fail "$1 ended with exit code $code: $(lab_story "$1" "$3")"
+}
+
+# lab_story NAME...: the last words of each, that which matters most first: a log of CI may be cut off.
+# Of the bus messages that gst-launch-1.0 -m prints only what this project tells, and errors.
 lab_story() {
-  tail -n 30 "$lab_dir/rendezvous.log" "$lab_dir/alice.log" "$lab_dir/bob.log"
+  local name
+  for name in "$@"; do
+    echo
+    echo "--- $name:"
+    grep -vE '^Got message #[0-9]+ .*\((state-changed|async-done|stream-start|stream-status|tag|latency|new-clock|reset-time|need-context|have-context|property-notify|progress)\)' \
+      "$lab_dir/$name.log" | tail -n 20 | cut -c -600
+  done
 }
 
 # lab_expect_relayed true|false: what both sides must have said about the pair that they used.
@@ -179,6 +197,6 @@ lab_expect_relayed() {
   local side
   for side in alice bob; do
     grep 'p2p-connection-state.*connected' "$lab_dir/$side.log" |
-      grep -q "relayed=(boolean)$1" || lab_fail "$side did not say relayed=$1: $(lab_story)"
+      grep -q "relayed=(boolean)$1" || lab_fail "$side did not say relayed=$1: $(lab_story $side)"
   done
 }

@@ -16,10 +16,10 @@ lab_send "$LAB-left" "$(lab_new_secret)"
 alice=$lab_pid
 started=$SECONDS
 for peer in alice bob; do
-  ! wait "${!peer}" || lab_fail "$peer ended without an error: $(lab_story)"
+  ! wait "${!peer}" || lab_fail "$peer ended without an error: $(lab_story "$peer")"
   # gst-launch-1.0 writes it in the middle of a line of its other output now and then.
   errors=$({ grep -o 'ERROR: from element' "$lab_dir/$peer.log" || true; } | wc -l)
-  [ "$errors" = 1 ] || lab_fail "$peer told $errors errors, not one: $(lab_story)"
+  [ "$errors" = 1 ] || lab_fail "$peer told $errors errors, not one: $(lab_story "$peer")"
 done
 [ $((SECONDS - started)) -le $patience_s ] || lab_fail "it took $((SECONDS - started)) s"
 [ ! -s "$lab_dir/out" ] || lab_fail "something arrived: $(stat -c %s "$lab_dir/out") bytes"
