@@ -21,6 +21,8 @@
 #           sym     address and port-dependent mapping (symmetric)
 #           noudp   as port, but UDP from the LAN is dropped
 # natlab.sh exec ha|hb|pub|na|nb|na2|nb2|net COMMAND...   run inside of that namespace
+# natlab.sh vpn a2|b2 up|down        the second way out, before the first one's in the routing table
+# natlab.sh direct block|allow       whether UDP passes between the sides without a relay
 # natlab.sh turn start|stop          coturn in pub, port 3478 over UDP and TCP, user test, password test
 # natlab.sh loss SIDE PERCENT [in|out]   drop at random in that NAT, one way or both (0: off)
 # natlab.sh udptimeout SIDE SECONDS  how long that NAT keeps a UDP mapping
@@ -49,6 +51,8 @@ delaywire=${DELAYWIRE:-delaywire}
 namespaces='net pub na nb ha hb'
 # What a second way out is in front of, in the routing table of its host.
 second_metric=600
+# Of the first way out, and of a VPN that takes its place.
+first_metric=100 vpn_metric=50
 
 die() {
   echo "natlab: $*" >&2
@@ -63,7 +67,7 @@ in_ns() {
 
 # Sets nat, host, number, device and metric for a side.
 side() {
-  device=eth0 metric=0
+  device=eth0 metric=$first_metric
   case $1 in
     a) nat=na host=ha number=1 ;;
     b) nat=nb host=hb number=2 ;;
@@ -294,6 +298,35 @@ down() {
   rm -rf "$state"
 }
 
+vpn() {
+  side "$1"
+  [ $device = eth1 ] || die "a VPN is a2 or b2, not $1."
+  in_ns $host ip link set $device "$2"
+  metric=$vpn_metric
+  [ "$2" != up ] || add_route "$1"
+}
+
+# What a NAT lets through of what comes from any other address than the servers'.
+direct() {
+  local name
+  for name in na nb; do
+    case $1 in
+      block)
+        in_ns $name nft -f - <<'NFT'
+table ip direct {
+  chain prerouting {
+    type filter hook prerouting priority -340; policy accept;
+    iifname "wan0" meta l4proto udp ip saddr != { 203.0.113.10, 203.0.113.11 } drop
+  }
+}
+NFT
+        ;;
+      allow) in_ns $name nft delete table ip direct ;;
+      *) die "direct block or direct allow, not direct $1." ;;
+    esac
+  done
+}
+
 turn() {
   case $1 in
     start)
@@ -409,7 +442,7 @@ status() {
 command=${1:-help}
 shift || true
 case $command in
-  up | down | uplink | turn | loss | udptimeout | rebind | power | renumber | link | cable | wifi | \
+  up | down | uplink | vpn | direct | turn | loss | udptimeout | rebind | power | renumber | link | cable | wifi | \
     move | status)
     "$command" "$@"
     ;;

@@ -35,6 +35,7 @@ MOVES_UNTOLD = dataclasses.replace(MOVES, reasons=SUDDEN, restore_ms=DETECT_MS +
 GIVEN_UP = Expect(events=(LOST,), reasons=ANY_OUTAGE, detect_ms=DETECT_MS,
                   removed_ms=(COMEBACK_MS, COMEBACK_MS + 1000), end="removed")
 KILLED = Expect(end="killed")
+UPGRADED = dataclasses.replace(NO_ALARM, direct=True)
 
 
 def natlab(at_s, words, mark=""):
@@ -95,6 +96,18 @@ OUTAGES = (
     Scenario("stopped-10", "alice's process is stopped for 10 s",
              (Step(1, ("signal", "a", "STOP"), "outage"), Step(11, ("signal", "a", "CONT"), "usable")),
              Expect(events=(QUIET, HEALED), reasons=("peer",)), SEES_SILENCE, jitter_s=1),
+    Scenario("slept-elsewhere", "alice's host sleeps for 8 s, and wakes in another network",
+             (Step(1, ("signal", "a", "STOP"), "outage"), natlab(6, "move a 1"),
+              Step(9, ("signal", "a", "CONT"), "usable")),
+             Expect(events=(QUIET, HEALED), reasons=ANY_OUTAGE), SEES_SILENCE, jitter_s=1,
+             settle_s=4),
+    Scenario("slept-too-long", "the same, longer than bob's peer-comeback-timeout of 3 s",
+             (Step(1, ("signal", "a", "STOP"), "outage"), natlab(6, "move a 1"),
+              Step(9, ("signal", "a", "CONT"))),
+             # What bob said at the end may be the first that she hears.
+             Expect(events=(LOST, ("removed",)), reasons=ANY_OUTAGE, end="removed"),
+             dataclasses.replace(GIVEN_UP, reasons=SUDDEN),
+             peer=("--peer-comeback-timeout", str(COMEBACK_MS)), jitter_s=1),
 )
 
 MOVES_OF_A_HOST = (
@@ -126,6 +139,12 @@ MOVES_OF_A_HOST = (
              dataclasses.replace(NO_ALARM, gap_ms=GAP_MS),
              dataclasses.replace(NO_ALARM, gap_ms=GAP_MS), uplink=True, jitter_s=1, settle_s=4,
              busy=True),
+    Scenario("vpn-up", "a VPN comes up on alice's host and takes all that it sends; 4 s later it goes",
+             (natlab(1, "vpn a2 up"), natlab(5, "vpn a2 down", "change")), MOVES, MOVES,
+             uplink=True, jitter_s=1, settle_s=4),
+    Scenario("relay-to-direct", "only a relay leads from one to the other, and later a direct way does",
+             (natlab(1, "direct allow"),), UPGRADED, UPGRADED, turn=True, blocked=True,
+             patience_s=60, settle_s=7, only="test"),
 )
 
 WITHOUT_RENDEZVOUS = (

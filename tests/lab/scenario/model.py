@@ -35,6 +35,7 @@ class Expect:
     restore_ms: float = None  # usable → restored; change → restored, or data again
     gap_ms: float = None  # between two messages that came
     removed_ms: tuple = None  # least and most, broken → removed
+    direct: bool = False  # the first way takes a relay, and the last one does not
     end: str = "finished"  # or "removed", with an error, or "killed"
 
 
@@ -49,6 +50,7 @@ class Scenario:
     delay_ms: int = 5  # of each side's wire, one way: the peers' round trip is four of it
     uplink: bool = False  # host a gets its second router before the start; its interface is down
     turn: bool = False
+    blocked: bool = False  # from the start, between the two hosts without a relay
     peer: tuple = ()  # options of both programs
     jitter_s: float = 0  # all steps are later by up to that, so that they meet any phase of a timer
     patience_s: float = 10  # after the last step, for what is expected

@@ -71,7 +71,8 @@ def await_expected(scenario, world):
         story = world.peers[side].story
         least = min(len(one) for one in expect.events)
         world.peers[side].wait_until(
-            lambda: len(story.events()) >= least and not is_broken(story),
+            lambda: len(story.events()) >= least and not is_broken(story)
+            and not (expect.direct and any(story.relayed()[-1:])),
             deadline - time.monotonic())
     if any(expect.end == "finished" for expect in scenario.sides.values()):
         sleep_until(time.monotonic() + scenario.settle_s, world)

@@ -109,6 +109,11 @@ class Story:
         nearest = min(states, key=lambda line: abs(line["t"] - t), default={})
         return nearest.get("break-reason")
 
+    def relayed(self):
+        """Of each way that was in use, in order, whether it took a relay."""
+        return [" relay " in f" {line['local']} {line['remote']} " for line in self.all("path")
+                if line["local"]]
+
     def removal_error(self):
         return next((event.error for event in self.states() if event.name == "removed"), None)
 

@@ -146,6 +146,12 @@ def wrong_events(story, expect):
                    f"not {' or '.join(expect.reasons)}")
 
 
+def wrong_ways(story, expect):
+    relayed = story.relayed()
+    if expect.direct and not (relayed and relayed[0] and not relayed[-1]):
+        yield f"its ways were {', '.join('relayed' if one else 'direct' for one in relayed)}"
+
+
 def wrong_data(numbers, expect):
     for key in ("lost", "doubled", "corrupt"):
         if numbers[key]:
@@ -208,8 +214,8 @@ def judge(scenario, stories, marks, slack_ms=0, grace_ms=2500):
         if expect.end == "killed":
             continue
         story, numbers = stories[side], sides[side]
-        found = [*wrong_events(story, expect), *wrong_data(numbers, expect),
-                 *wrong_end(story, expect)]
+        found = [*wrong_events(story, expect), *wrong_ways(story, expect),
+                 *wrong_data(numbers, expect), *wrong_end(story, expect)]
         if numbers["false_alarms"]:
             found.append(f"{numbers['false_alarms']} false alarms")
         if too_early(story.events(), marks):

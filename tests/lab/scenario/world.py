@@ -105,6 +105,8 @@ class World:
                 self.natlab("link", "a2", "down")
             if self.scenario.turn:
                 self.natlab("turn", "start")
+            if self.scenario.blocked:
+                self.natlab("direct", "block")
             self.start_rendezvous()
         except BaseException:
             self.__exit__()
