@@ -1,7 +1,7 @@
 #include "session/probe.hpp"
 
 #include <glib.h>
-#include <gnutls/gnutls.h>
+#include <gnutls/crypto.h>
 
 #include <algorithm>
 
@@ -41,17 +41,17 @@ require (int result) {
 }
 
 Digest
-digest_of (gnutls_hmac_hd_t hmac, const std::uint8_t *probe) {
+digest_of (const Digest &key, const std::uint8_t *probe) {
   Digest digest{};
-  require (gnutls_hmac (hmac, probe, kSealedBytes));
-  gnutls_hmac_output (hmac, digest.data ());  // and begins anew with the same key
+  require (gnutls_hmac_fast (GNUTLS_MAC_SHA256, key.data (), key.size (), probe, kSealedBytes,
+                             digest.data ()));
   return digest;
 }
 
 }  // namespace
 
-ProbeCodec::UniqueHmac
-ProbeCodec::make_hmac (const ProbeSecret &secret, bool client) {
+ProbeCodec::Key
+ProbeCodec::make_key (const ProbeSecret &secret, bool client) {
   ProbeSecret copy = secret;
   const char *text = client ? kClientInfo : kServerInfo;
   std::array<std::uint8_t, sizeof kClientInfo - 1> label{};
@@ -59,23 +59,25 @@ ProbeCodec::make_hmac (const ProbeSecret &secret, bool client) {
   std::copy_n (text, label.size (), label.begin ());
   const gnutls_datum_t prk = {copy.data (), static_cast<unsigned> (copy.size ())};
   const gnutls_datum_t info = {label.data (), static_cast<unsigned> (label.size ())};
-  Digest key{};
+  Key key{};
   require (gnutls_hkdf_expand (GNUTLS_MAC_SHA256, &prk, &info, key.data (), key.size ()));
-  gnutls_hmac_hd_t hmac = nullptr;
-  require (gnutls_hmac_init (&hmac, GNUTLS_MAC_SHA256, key.data (), key.size ()));
-  gnutls_memset (key.data (), 0, key.size ());
   gnutls_memset (copy.data (), 0, copy.size ());
-  return UniqueHmac (hmac);
+  return key;
 }
 
 ProbeCodec::ProbeCodec (const ProbeSecret &secret, bool client, std::uint64_t first_number)
-    : sending_ (make_hmac (secret, client)),
-      receiving_ (make_hmac (secret, !client)),
+    : sending_ (make_key (secret, client)),
+      receiving_ (make_key (secret, !client)),
       next_number_ (first_number) {}
+
+ProbeCodec::~ProbeCodec () {
+  gnutls_memset (sending_.data (), 0, sending_.size ());
+  gnutls_memset (receiving_.data (), 0, receiving_.size ());
+}
 
 void
 ProbeCodec::seal (ProbeBytes &probe) const {
-  const Digest digest = digest_of (sending_.get (), probe.data ());
+  const Digest digest = digest_of (sending_, probe.data ());
   std::copy_n (digest.begin (), kMacBytes, probe.begin () + kSealedBytes);
 }
 
@@ -108,7 +110,7 @@ ProbeCodec::decode (ByteView bytes) {
     ++rejections_.malformed;
     return {};
   }
-  const Digest digest = digest_of (receiving_.get (), bytes.data);
+  const Digest digest = digest_of (receiving_, bytes.data);
   if (gnutls_memcmp (digest.data (), bytes.data + kSealedBytes, kMacBytes) != 0) {
     ++rejections_.not_authentic;
     return {};
