@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <condition_variable>
+#include <cstdlib>
 #include <mutex>
 
 namespace p2p {
@@ -28,6 +29,10 @@ post (GMainContext *context, std::function<void ()> work) {
 }
 
 namespace {
+
+// How long the end of a process waits for what a thread is in the middle of.
+constexpr auto kExitPatience = std::chrono::seconds (1);
+constexpr auto kParkedCheck = std::chrono::seconds (1);
 
 // As GLib, which cannot make a main context without one: nothing works without it.
 int
@@ -104,7 +109,7 @@ LoopThread::run_tasks () {
 
 void
 LoopThread::run_sync (const std::function<void ()> &work) {
-  if (is_current ()) {
+  if (is_current () || parked_) {
     work ();
     return;
   }
@@ -119,24 +124,92 @@ LoopThread::run_sync (const std::function<void ()> &work) {
     finished.notify_one ();
   });
   std::unique_lock lock (mutex);
-  finished.wait (lock, [&] { return done; });
+  while (!finished.wait_for (lock, kParkedCheck, [&] { return done; })) {
+    if (!parked_) continue;
+    // Nobody else will.
+    work ();
+    return;
+  }
 }
+
+void
+LoopThread::park (std::chrono::steady_clock::time_point deadline) {
+  if (is_current ()) return;
+  struct Parking {
+    std::mutex mutex;
+    std::condition_variable there;
+    bool taken = false;
+  };
+  const auto parking = std::make_shared<Parking> ();
+  post ([this, parking] {
+    {
+      const std::lock_guard lock (parking->mutex);
+      parking->taken = parked_ = true;
+      parking->there.notify_one ();
+    }
+    for (;;) pause ();
+  });
+  std::unique_lock lock (parking->mutex);
+  parking->there.wait_until (lock, deadline, [&] { return parking->taken; });
+}
+
+namespace {
+
+struct Lasting {
+  const pid_t process = getpid ();
+  std::mutex mutex;
+  std::vector<LoopThread *> loops;
+};
+
+Lasting &
+lasting () {
+  static auto *const all = new Lasting;
+  return *all;
+}
+
+// While a process exits its other threads run on, and use what the destructors of the libraries
+// below take away: libnice, releasing a relay, was seen to die in GnuTLS.
+void
+park_all () {
+  Lasting &all = lasting ();
+  // A child that was forked has none of them.
+  if (getpid () != all.process) return;
+  const auto deadline = std::chrono::steady_clock::now () + kExitPatience;
+  std::vector<LoopThread *> loops;
+  {
+    const std::lock_guard lock (all.mutex);
+    loops = all.loops;
+  }
+  for (LoopThread *loop : loops) loop->park (deadline);
+}
+
+LoopThread *
+start_lasting (const char *name) {
+  auto *loop = new LoopThread (name);
+  Lasting &all = lasting ();
+  const std::lock_guard lock (all.mutex);
+  if (all.loops.empty ()) std::atexit (park_all);
+  all.loops.push_back (loop);
+  return loop;
+}
+
+}  // namespace
 
 LoopThread &
 core_loop () {
-  static LoopThread *const loop = new LoopThread ("p2p-core");
+  static LoopThread *const loop = start_lasting ("p2p-core");
   return *loop;
 }
 
 LoopThread &
 ice_loop () {
-  static LoopThread *const loop = new LoopThread ("p2p-ice");
+  static LoopThread *const loop = start_lasting ("p2p-ice");
   return *loop;
 }
 
 LoopThread &
 events_loop () {
-  static LoopThread *const loop = new LoopThread ("p2p-events");
+  static LoopThread *const loop = start_lasting ("p2p-events");
   return *loop;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 #include <glib.h>
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -28,9 +30,12 @@ class LoopThread {
   // As p2p::post(), for less: tasks are queued beside the context, and one wake-up serves for all
   // that wait. The context's own lock is held while it wakes its thread, which then waits for it.
   void post (std::function<void ()> work);
-  // Runs `work` on the loop and waits for it; runs it in place when called on the loop.
+  // Runs `work` on the loop and waits for it; runs it in place when called on the loop, or parked.
   void run_sync (const std::function<void ()> &work);
   Scheduler &scheduler () { return scheduler_; }
+  // Lets its thread do what it was told so far, and then nothing ever again. Waits for that, but
+  // not longer than until `deadline`, and not on the thread itself.
+  void park (std::chrono::steady_clock::time_point deadline);
 
  private:
   void run_tasks ();
@@ -42,11 +47,13 @@ class LoopThread {
   UniqueSource wake_source_;
   Mutex mutex_;
   std::vector<std::function<void ()>> tasks_ P2P_GUARDED_BY (mutex_);
+  std::atomic<bool> parked_{false};
   GThread *thread_;
 };
 
 // The library's own threads. They start with the first use and stay until the process ends, as
 // GLib's worker does: nothing has to be joined from a callback, and their number never changes.
+// When the process exits they are parked, before any library below is taken down under them.
 //   core   owns sessions, transports, paths and signaling clients, and receives datagrams
 //   ice    runs libnice's timers, which must not wait behind a flood of datagrams
 //   events emits signals for callers that have no main loop, such as GStreamer elements

@@ -43,7 +43,8 @@ make_source (LoopThread &loop) {
 
 std::shared_ptr<NetworkMonitor>
 NetworkMonitor::shared () {
-  static std::weak_ptr<NetworkMonitor> known;
+  // Never destroyed: the core thread still runs while the process exits.
+  static auto &known = *new std::weak_ptr<NetworkMonitor>;
   auto monitor = known.lock ();
   if (!monitor)
     known = monitor = std::make_shared<NetworkMonitor> (make_source (core_loop ()),

@@ -1,0 +1,60 @@
+// What the library's threads do while their process exits.
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+
+#include "base/loop_thread.hpp"
+
+using namespace p2p;
+
+namespace {
+
+std::atomic<int> turns{0};
+
+void
+turn () {
+  ++turns;
+  ice_loop ().post (turn);
+}
+
+// Registered before the threads were started: as late as the destructors of other libraries.
+void
+expect_quiet () {
+  const int before = turns;
+  for (int i = 0; i < 200; ++i) sched_yield ();
+  if (turns != before) _exit (1);
+  bool ran = false;
+  ice_loop ().run_sync ([&] { ran = true; });
+  if (!ran) _exit (2);
+  ice_loop ().post ([] {});
+}
+
+void
+exit_while_it_turns () {
+  std::atexit (expect_quiet);
+  turn ();
+  core_loop ().run_sync ([] {});
+  while (turns < 1000) sched_yield ();
+  std::exit (0);
+}
+
+void
+exit_on_its_own_thread () {
+  core_loop ().post ([] { std::exit (0); });
+  for (;;) pause ();
+}
+
+}  // namespace
+
+TEST (LoopThreadDeathTest, NoneRunsOnWhileTheProcessExits) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT (exit_while_it_turns (), testing::ExitedWithCode (0), "");
+}
+
+TEST (LoopThreadDeathTest, OneOfThemMayEndTheProcess) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT (exit_on_its_own_thread (), testing::ExitedWithCode (0), "");
+}
