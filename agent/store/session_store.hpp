@@ -67,7 +67,8 @@ class SessionStore {
   // that is being written.
   virtual ~SessionStore () = default;
   virtual void set_observer (Observer *observer) = 0;
-  // Once for each object, before all else. P2P_ERROR_FENCED: a living process holds the owner.
+  // Once for each object, before all else. A file of this machine knows whether its holder lives,
+  // and refuses a second one with P2P_ERROR_FENCED; a server cannot, and fences the first one off.
   virtual void open (const std::string &owner, OpenDone done) = 0;
   // `done` comes once the batch outlives this process, or will never be written.
   virtual void commit (StoreBatch batch, Done done) = 0;

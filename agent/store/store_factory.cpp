@@ -2,6 +2,7 @@
 
 #include "base/loop_thread.hpp"
 #include "store/memory_store.hpp"
+#include "store/redis_store.hpp"
 #include "store/sealed_store.hpp"
 #include "store/sqlite_store.hpp"
 
@@ -42,6 +43,14 @@ parse_store_uri (const std::string &text) {
   const std::string scheme = text.substr (0, colon);
   const std::string rest = colon == std::string::npos ? "" : text.substr (colon + 1);
   if (scheme == "sqlite") return parse_sqlite_uri (text, rest);
+  if (scheme == "redis" || scheme == "redis+unix") {
+    auto address = parse_redis_uri (text);
+    if (!address) return address.error ();
+    StoreUri uri;
+    uri.kind = StoreUri::Kind::redis;
+    uri.redis = std::move (*address);
+    return uri;
+  }
   if (scheme == "memory" && !rest.empty ()) {
     StoreUri uri;
     uri.kind = StoreUri::Kind::memory;
@@ -65,6 +74,10 @@ make_session_store (const std::string &text, const std::string &key_file) {
   switch (uri->kind) {
     case StoreUri::Kind::sqlite:
       store = std::make_unique<SqliteStore> (SqliteOptions{uri->path, uri->full_sync});
+      break;
+    case StoreUri::Kind::redis:
+      store = std::make_unique<RedisStore> (core_loop ().context (), core_loop ().scheduler (),
+                                            uri->redis);
       break;
     case StoreUri::Kind::memory:
       store =
