@@ -33,7 +33,7 @@ class SqliteStoreTest : public testing::Test {
   void write_file (const std::string &content) {
     ASSERT_TRUE (g_file_set_contents_full (path_.c_str (), content.data (),
                                            static_cast<gssize> (content.size ()),
-                                           G_FILE_SET_CONTENTS_NONE, 0600, nullptr));
+                                           G_FILE_SET_CONTENTS_CONSISTENT, 0600, nullptr));
   }
   // By hand, as another program would.
   void sql (const std::string &text) {
