@@ -52,6 +52,19 @@ throw_error (const Error &error, GError **out) {
   g_set_error_literal (out, P2P_ERROR, error.code, error.message.c_str ());
 }
 
+inline std::string
+from_nullable (const char *text) {
+  return text ? text : "";
+}
+
+// What an application's object answered; its own domains become `otherwise`.
+inline Error
+from_gerror (const GError *error, P2pError otherwise) {
+  const bool ours = error->domain == P2P_ERROR && error->code >= P2P_ERROR_FAILED &&
+                    error->code <= P2P_ERROR_FENCED;
+  return {ours ? static_cast<P2pError> (error->code) : otherwise, from_nullable (error->message)};
+}
+
 constexpr char kCancelled[] = "The operation was cancelled.";
 
 // The answer of a blocking call to its C caller.
@@ -68,11 +81,6 @@ answer (const Status &status, bool cancelled, GError **error) {
 inline const char *
 or_null (const std::string &text) {
   return text.empty () ? nullptr : text.c_str ();
-}
-
-inline std::string
-from_nullable (const char *text) {
-  return text ? text : "";
 }
 
 constexpr auto kReadOnly = static_cast<GParamFlags> (G_PARAM_READABLE | G_PARAM_STATIC_STRINGS);

@@ -101,21 +101,13 @@ struct ObjectSignaling::Link : std::enable_shared_from_this<Link> {
   Signals signals;
 };
 
-static Error
-from_gerror (const GError *error) {
-  const bool ours = error->domain == P2P_ERROR && error->code >= P2P_ERROR_FAILED &&
-                    error->code <= P2P_ERROR_FENCED;
-  return {ours ? static_cast<P2pError> (error->code) : P2P_ERROR_SIGNALING,
-          from_nullable (error->message)};
-}
-
 void
 ObjectSignaling::Link::on_state (P2pSignaling *, P2pSignalingState state, const GError *reason,
                                  gpointer data) {
   const auto link = from (data);
   if (!link) return;
   Status error;
-  if (reason) error = from_gerror (reason);
+  if (reason) error = from_gerror (reason, P2P_ERROR_SIGNALING);
   link->to_core ([state = from_public (state), error] (Link &l) {
     l.state = state;
     l.observer->signaling_state (state, error ? &*error : nullptr);
@@ -210,7 +202,7 @@ ObjectSignaling::send (const std::string &peer, const std::string &message) {
     if (p2p_signaling_send (link->object.get (), peer.c_str (), bytes.get (), &error)) return;
     // The message counts as lost on the way; why is told as the reason of the unchanged state.
     Error reason{P2P_ERROR_SIGNALING, "A signaling message could not be sent."};
-    if (error) reason = from_gerror (error);
+    if (error) reason = from_gerror (error, P2P_ERROR_SIGNALING);
     g_clear_error (&error);
     link->to_core ([reason] (Link &l) { l.observer->signaling_state (l.state, &reason); });
   });

@@ -46,9 +46,18 @@ G_DECLARE_INTERFACE (P2pPathFactory, p2p_path_factory, P2P, PATH_FACTORY, GObjec
 P2P_API
 G_DECLARE_FINAL_TYPE (P2pMemoryNetwork, p2p_memory_network, P2P, MEMORY_NETWORK, GObject)
 
+#define P2P_TYPE_SESSION_STORE (p2p_session_store_get_type ())
+P2P_API
+G_DECLARE_INTERFACE (P2pSessionStore, p2p_session_store, P2P, SESSION_STORE, GObject)
+
+#define P2P_TYPE_URI_SESSION_STORE (p2p_uri_session_store_get_type ())
+P2P_API
+G_DECLARE_FINAL_TYPE (P2pUriSessionStore, p2p_uri_session_store, P2P, URI_SESSION_STORE, GObject)
+
 typedef struct _P2pChannelOptions P2pChannelOptions;
 typedef struct _P2pMessage P2pMessage;
 typedef struct _P2pNetworkConfig P2pNetworkConfig;
+typedef struct _P2pStoreChange P2pStoreChange;
 
 typedef enum {
   P2P_CONNECTION_STATE_INCOMING,
@@ -102,5 +111,11 @@ typedef enum {
   P2P_SIGNALING_STATE_REGISTERED,
   P2P_SIGNALING_STATE_REFUSED
 } P2pSignalingState;
+
+typedef enum {
+  P2P_STORE_CHANGE_KIND_PUT,
+  P2P_STORE_CHANGE_KIND_ERASE,
+  P2P_STORE_CHANGE_KIND_ERASE_RANGE,
+} P2pStoreChangeKind;
 
 G_END_DECLS

@@ -6,6 +6,7 @@
 #include <p2p/p2p-error.h>
 #include <p2p/p2p-network-config.h>
 #include <p2p/p2p-path.h>
+#include <p2p/p2p-session-store.h>
 #include <p2p/p2p-signaling.h>
 #include <p2p/p2p-types.h>
 #include <p2p/p2p-version.h>
