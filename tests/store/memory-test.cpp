@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "store/memory_store.hpp"
+#include "support/fault_store.hpp"
 
 namespace p2p {
 namespace {
@@ -91,6 +92,45 @@ TEST_F (MemoryStoreTest, CountsWhatWaits) {
   scheduler.run_for (kMillisecond);
   EXPECT_EQ (done, 1);
   EXPECT_EQ (store.waiting_bytes (), 0u);
+}
+
+// The tests of sessions lean on this one.
+TEST_F (MemoryStoreTest, AFaultEndsItBeforeAmidstOrAfterTheGivenWrite) {
+  using When = test::FaultPlan::When;
+  for (const auto &[when, written, answered] :
+       {std::tuple (When::before, 1, 1), std::tuple (When::midst, 2, 1),
+        std::tuple (When::after, 2, 2)}) {
+    disk = std::make_shared<MemoryDisk> ();
+    test::FaultPlan plan;
+    plan.end_at = 2;
+    plan.when = when;
+    plan.late_us = 10 * kMillisecond;
+    int ends = 0, answers = 0;
+    plan.ended = [&] { ++ends; };
+    test::FaultStore store (std::make_unique<MemoryStore> (scheduler, disk), scheduler, plan);
+    open (store);
+    for (int i = 1; i <= 4; ++i)
+      store.commit ({StoreChange::put ("k" + std::to_string (i), bytes ("v"))},
+                    [&] (const Status &) { ++answers; });
+    scheduler.run_for (kSecond);
+    EXPECT_EQ (ends, 1);
+    EXPECT_EQ (answers, answered);
+    EXPECT_EQ (disk->owners["alice"].items.size (), static_cast<std::size_t> (written));
+  }
+}
+
+TEST_F (MemoryStoreTest, AFaultAnswersWithErrorsFromTheGivenWriteOn) {
+  test::FaultPlan plan;
+  plan.fail_at = 2;
+  test::FaultStore store (std::make_unique<MemoryStore> (scheduler, disk), scheduler, plan);
+  Watcher watcher;
+  store.set_observer (&watcher);
+  open (store);
+  EXPECT_FALSE (commit (store, {StoreChange::put ("a", bytes ("1"))}));
+  EXPECT_TRUE (commit (store, {StoreChange::put ("b", bytes ("2"))}));
+  EXPECT_TRUE (commit (store, {StoreChange::put ("c", bytes ("3"))}));
+  EXPECT_EQ (watcher.count, 1);
+  EXPECT_EQ (disk->owners["alice"].items.size (), 1u);
 }
 
 }  // namespace

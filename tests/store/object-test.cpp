@@ -129,9 +129,9 @@ app_store_iface_init (P2pSessionStoreInterface *iface) {
   iface->close_finish = finish;
 }
 
-void
+static void
 app_store_init (AppStore *) {}
-void
+static void
 app_store_class_init (AppStoreClass *) {}
 
 G_DEFINE_TYPE_WITH_CODE (AppStore, app_store, G_TYPE_OBJECT,
@@ -144,9 +144,9 @@ struct BareStore {
 struct BareStoreClass {
   GObjectClass parent_class;
 };
-void
+static void
 bare_store_init (BareStore *) {}
-void
+static void
 bare_store_class_init (BareStoreClass *) {}
 G_DEFINE_TYPE_WITH_CODE (BareStore, bare_store, G_TYPE_OBJECT,
                          G_IMPLEMENT_INTERFACE (P2P_TYPE_SESSION_STORE, nullptr))
