@@ -23,7 +23,13 @@ enum Type : std::uint8_t {
   kCaps,
   kWholeBytes,
   kPart,
+  kPlace,
+  kControl,
 };
+
+constexpr std::size_t kPlaceBytes = 17;
+enum PlaceFlag : std::uint8_t { kPlaceFixed = 1, kPlaceUnknown = 2 };
+constexpr std::uint64_t kMaxOffset = G_MAXINT64;
 
 struct FlagPair {
   GstBufferFlags buffer;
@@ -54,6 +60,16 @@ class Writer {
     for (std::size_t i = 0; i < width; i++)
       big_endian[i] = static_cast<std::uint8_t> (value >> (8 * (width - 1 - i)));
     field (type, {big_endian.data (), width});
+  }
+  void place (const StreamPlace &place) {
+    std::array<std::uint8_t, kPlaceBytes> value;
+    for (std::size_t i = 0; i < 8; i++) {
+      value[i] = static_cast<std::uint8_t> (place.serial >> (8 * (7 - i)));
+      value[8 + i] = static_cast<std::uint8_t> (place.offset >> (8 * (7 - i)));
+    }
+    value[16] = static_cast<std::uint8_t> ((place.fixed ? kPlaceFixed : 0) |
+                                           (place.unknown ? kPlaceUnknown : 0));
+    field (kPlace, {value.data (), value.size ()});
   }
   void time (Type type, guint64 value) {
     if (value != GST_CLOCK_TIME_NONE) number (type, value, 8);
@@ -89,6 +105,10 @@ width_of (std::uint8_t type) {
     case kNewSegment:
     case kCapsOnly:
       return 0;
+    case kPlace:
+      return kPlaceBytes;
+    case kControl:
+      return 1;
     case kCaps:
       return SIZE_MAX;
     default:
@@ -131,6 +151,14 @@ store (std::uint8_t type, ByteView value, BufferAttributes &attributes) {
       break;
     case kPart:
       attributes.part = static_cast<std::uint32_t> (read_number (value));
+      break;
+    case kPlace:
+      attributes.place =
+          StreamPlace{read_number (value.sub (0, 8)), read_number (value.sub (8, 8)),
+                      (value[16] & kPlaceFixed) != 0, (value[16] & kPlaceUnknown) != 0};
+      break;
+    case kControl:
+      attributes.control = static_cast<ResumeControl> (value[0]);
       break;
   }
 }
@@ -175,7 +203,20 @@ encode_attributes (const BufferAttributes &attributes) {
   if (attributes.caps) writer.field (kCaps, ByteView (std::string_view (*attributes.caps)));
   if (attributes.whole_bytes) writer.number (kWholeBytes, *attributes.whole_bytes, 8);
   if (attributes.part) writer.number (kPart, *attributes.part, 4);
+  if (attributes.place) writer.place (*attributes.place);
+  if (attributes.control)
+    writer.number (kControl, static_cast<std::uint8_t> (*attributes.control), 1);
   return writer.finish ();
+}
+
+Ref<P2pMessage>
+make_control (ResumeControl control, const StreamPlace &place) {
+  BufferAttributes attributes;
+  attributes.control = control;
+  attributes.place = place;
+  const auto nothing = Ref<GBytes>::adopt (g_bytes_new (nullptr, 0));
+  return Ref<P2pMessage>::adopt (
+      p2p_message_new (nothing.get (), encode_attributes (attributes).get ()));
 }
 
 Result<BufferAttributes>
@@ -195,7 +236,7 @@ decode_attributes (ByteView bytes) {
     const ByteView value = bytes.sub (3, length);
     bytes = bytes.sub (3 + length);
     if (type >= kFirstOptionalType) continue;
-    if (type < kPts || type > kPart) return malformed ("a field of an unknown type");
+    if (type < kPts || type > kControl) return malformed ("a field of an unknown type");
     if (seen & 1u << type) return malformed ("the same field twice");
     seen |= 1u << type;
     if (width_of (type) != SIZE_MAX && width_of (type) != length)
@@ -211,6 +252,15 @@ decode_attributes (ByteView bytes) {
     return malformed ("it says to be both caps and a buffer");
   if (attributes.part && attributes.whole_bytes)
     return malformed ("it says to be both the first and a later part");
+  if (attributes.place && attributes.place->offset > kMaxOffset)
+    return malformed ("an offset is out of range");
+  if (attributes.control) {
+    if (!attributes.place) return malformed ("a request without a place");
+    if (*attributes.control < ResumeControl::begun || *attributes.control > ResumeControl::taken)
+      return malformed ("a request of an unknown kind");
+  }
+  if (attributes.place && (attributes.whole_bytes || attributes.part))
+    return malformed ("a part of a buffer has a place of its own");
   return attributes;
 }
 

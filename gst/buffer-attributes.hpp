@@ -2,6 +2,7 @@
 // fields of {type: 1 byte, length: 2 bytes, value}, integers in network byte order.
 #pragma once
 #include <gst/gst.h>
+#include <p2p/p2p.h>
 
 #include <cstdint>
 #include <optional>
@@ -33,6 +34,21 @@ enum WireFlag : std::uint32_t {
   kWireDeltaUnit = 1u << 7,
 };
 
+// Where a message stands in a byte stream that can be resumed.
+struct StreamPlace {
+  std::uint64_t serial = 0;  // of the receiver's request that it answers
+  std::uint64_t offset = 0;  // of its first byte
+  bool fixed = false;        // the sender cannot go back in its stream
+  bool unknown = false;      // of a request: the receiver does not know the offset
+};
+// What the two ends of such a stream say to each other besides; the values are the wire's own.
+enum class ResumeControl : std::uint8_t {
+  begun = 1,  // sender: it has begun, and wants to know where to go on
+  from = 2,   // receiver: go on from here
+  end = 3,    // sender: the stream ends here
+  taken = 4,  // receiver: all of it is where it should be
+};
+
 struct BufferAttributes {
   GstClockTime pts = GST_CLOCK_TIME_NONE, dts = GST_CLOCK_TIME_NONE;
   GstClockTime duration = GST_CLOCK_TIME_NONE;
@@ -45,12 +61,15 @@ struct BufferAttributes {
   // place (1, 2, …).
   std::optional<std::uint64_t> whole_bytes;
   std::optional<std::uint32_t> part;
+  std::optional<StreamPlace> place;
+  std::optional<ResumeControl> control;  // with a place, and without payload
 };
 
 BufferAttributes attributes_of_buffer (GstBuffer *buffer);
 void apply_attributes (const BufferAttributes &attributes, GstBuffer *buffer);
 
 Ref<GBytes> encode_attributes (const BufferAttributes &attributes);
+Ref<P2pMessage> make_control (ResumeControl control, const StreamPlace &place);
 // P2P_ERROR_PROTOCOL names the field that is wrong. Fields of types from 128 on are skipped when
 // unknown, so that later versions can add hints.
 Result<BufferAttributes> decode_attributes (ByteView bytes);

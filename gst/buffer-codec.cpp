@@ -106,12 +106,12 @@ BufferEncoder::take_caps (GstClockTime now) {
 }
 
 Result<std::vector<Ref<P2pMessage>>>
-BufferEncoder::encode (GstBuffer *buffer, GstClockTime now) {
+BufferEncoder::encode (GstBuffer *buffer, GstClockTime now, std::optional<StreamPlace> place) {
   const std::size_t size = gst_buffer_get_size (buffer);
   if (size > kMaxBufferBytes)
     return Error{P2P_ERROR_MESSAGE_TOO_LARGE,
                  "A buffer of " + std::to_string (size) + " bytes is above the limit of 1 GiB."};
-  if (lossy_ && size > kMaxWholeBufferBytes)
+  if ((lossy_ || place) && size > kMaxWholeBufferBytes)
     return Error{P2P_ERROR_MESSAGE_TOO_LARGE,
                  "A buffer of " + std::to_string (size) +
                      " bytes needs a reliable and ordered channel; the limit of others is 16 MiB."};
@@ -122,6 +122,7 @@ BufferEncoder::encode (GstBuffer *buffer, GstClockTime now) {
   std::vector<Ref<P2pMessage>> messages;
   BufferAttributes attributes = attributes_of_buffer (buffer);
   attributes.new_segment = segment_pending_ && !first_;
+  attributes.place = place;
   if (take_caps (now)) {
     if (caps_.size () <= kMaxInlineCapsBytes) {
       attributes.caps = caps_;
@@ -161,6 +162,12 @@ BufferDecoder::decode (P2pMessage *message) {
     auto decoded = decode_attributes ({data, size});
     if (!decoded) return decoded.error ();
     attributes = std::move (*decoded);
+  }
+  if (attributes.control) {
+    DecodedBuffer decoded;
+    decoded.place = attributes.place;
+    decoded.control = attributes.control;
+    return std::optional<DecodedBuffer> (std::move (decoded));
   }
   if (partial_ || attributes.part || attributes.whole_bytes)
     return add_part (attributes, std::move (payload));
@@ -220,6 +227,7 @@ Result<std::optional<DecodedBuffer>>
 BufferDecoder::finish (const BufferAttributes &attributes, Ref<GstBuffer> buffer) {
   DecodedBuffer decoded;
   decoded.new_segment = attributes.new_segment;
+  decoded.place = attributes.place;
   decoded.caps = std::exchange (caps_, {});
   if (attributes.caps) {
     auto caps = take_caps (*attributes.caps);

@@ -19,9 +19,12 @@ class BufferEncoder {
   // P2P_ERROR_INVALID_ARGUMENT: caps that cannot travel.
   Status set_caps (const GstCaps *caps);
   void new_segment () { segment_pending_ = true; }
+  // Whoever receives the next buffer may not have those before it.
+  void repeat_caps () { caps_pending_ = !caps_.empty (); }
   // The messages that carry the buffer, in order: one, unless the buffer is very large or its caps
-  // are. `now` is any steady clock.
-  Result<std::vector<Ref<P2pMessage>>> encode (GstBuffer *buffer, GstClockTime now);
+  // are. `now` is any steady clock. One with a `place` is at most kMaxWholeBufferBytes long.
+  Result<std::vector<Ref<P2pMessage>>> encode (GstBuffer *buffer, GstClockTime now,
+                                               std::optional<StreamPlace> place = {});
 
  private:
   bool take_caps (GstClockTime now);
@@ -33,9 +36,11 @@ class BufferEncoder {
 };
 
 struct DecodedBuffer {
-  Ref<GstBuffer> buffer;
+  Ref<GstBuffer> buffer;     // null: only `control`
   Ref<GstCaps> caps;         // null: as before
   bool new_segment = false;  // the timestamps begin anew here
+  std::optional<StreamPlace> place;
+  std::optional<ResumeControl> control;
 };
 
 // The receiving end of one channel. Streaming thread only.

@@ -226,6 +226,53 @@ TEST_F (BufferCodec, RefusesPartsThatDoNotFit) {
 }
 
 // Whatever a peer sends is either a buffer or an error: nothing else happens, under any sanitizer.
+TEST_F (BufferCodec, CarriesThePlaceOfAStreamThatCanBeResumed) {
+  const auto sent = make_buffer (100);
+  const StreamPlace place{0x0123456789abcdef, G_MAXINT64, true, false};
+  auto messages = encoder_.encode (sent.get (), 0, place);
+  ASSERT_TRUE (messages.ok ());
+  const DecodedBuffer decoded = decode (messages.value ());
+  ASSERT_TRUE (decoded.place);
+  EXPECT_EQ (decoded.place->serial, place.serial);
+  EXPECT_EQ (decoded.place->offset, place.offset);
+  EXPECT_TRUE (decoded.place->fixed);
+  EXPECT_FALSE (decoded.place->unknown);
+  EXPECT_FALSE (decoded.control);
+  EXPECT_FALSE (decode (encode (sent.get ())).place);
+}
+
+TEST_F (BufferCodec, CarriesWhatTheEndsOfSuchAStreamSay) {
+  for (const auto control :
+       {ResumeControl::begun, ResumeControl::from, ResumeControl::end, ResumeControl::taken}) {
+    const DecodedBuffer decoded = decode ({make_control (control, {1, 2, false, true})});
+    EXPECT_EQ (decoded.control, control);
+    EXPECT_FALSE (decoded.buffer);
+    EXPECT_TRUE (decoded.place && decoded.place->unknown);
+  }
+}
+
+TEST_F (BufferCodec, RefusesPlacesThatMeanNothing) {
+  BufferAttributes far, none, unknown, part;
+  far.place = StreamPlace{1, static_cast<std::uint64_t> (G_MAXINT64) + 1, false, false};
+  none.control = ResumeControl::from;
+  unknown.place = part.place = StreamPlace{};
+  unknown.control = static_cast<ResumeControl> (5);
+  part.whole_bytes = 10;
+  for (const BufferAttributes &attributes : {far, none, unknown, part})
+    EXPECT_FALSE (decoder_.decode (message_of (10, attributes).get ()).ok ());
+}
+
+TEST_F (BufferCodec, RepeatsCapsForANewReceiver) {
+  const auto caps = make_caps ("application/x-some");
+  ASSERT_FALSE (encoder_.set_caps (caps.get ()));
+  const auto buffer = make_buffer (10);
+  EXPECT_TRUE (decode (encode (buffer.get ())).caps);
+  EXPECT_FALSE (decode (encode (buffer.get ())).caps);
+  encoder_.repeat_caps ();
+  decoder_ = BufferDecoder ();
+  EXPECT_TRUE (decode (encode (buffer.get ())).caps);
+}
+
 TEST_F (BufferCodec, SurvivesMutatedAttributes) {
   BufferAttributes attributes;
   attributes.pts = 1;
