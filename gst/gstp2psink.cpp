@@ -267,7 +267,7 @@ drain (GstBaseSink *base) {
   if (!channel) return false;
   p2p_channel_end (channel.get ());
   for (;;) {
-    switch (link->wait_flushed (priv.core.cancellable ())) {
+    switch (link->wait_flushed (priv.core.cancellable (), priv.core.settings ().drain_timeout_ms)) {
       case p2p::Link::Wait::ready:
         return true;
       case p2p::Link::Wait::failed:

@@ -239,7 +239,7 @@ receive_next (GstP2pSrc *self, p2p::Link &link, p2p::DecodedBuffer &decoded) {
     // What came of a buffer in parts stays unfinished, and the next session tells its caps anew.
     priv.decoder = p2p::BufferDecoder ();
     priv.another_session = true;
-    link.listen_again ();
+    if (const auto channel = link.channel ()) link.listen_again (channel.get ());
   }
 }
 

@@ -44,8 +44,21 @@ Link::wait_ready (bool connected, GCancellable *cancellable) {
 }
 
 Link::Wait
-Link::wait_flushed (GCancellable *cancellable) {
+Link::wait_until (const std::function<bool ()> &holds, GCancellable *cancellable) {
+  Lock lock (mutex_);
+  for (;;) {
+    if (g_cancellable_is_cancelled (cancellable)) return Wait::interrupted;
+    if (failure_) return Wait::failed;
+    if (closed_) return Wait::ended;
+    if (holds ()) return Wait::ready;
+    changed_.wait (lock);
+  }
+}
+
+Link::Wait
+Link::wait_flushed (GCancellable *cancellable, guint max_stall_ms, Broken what_broken_is) {
   const auto channel = this->channel ();
+  if (!channel) return Wait::ended;
   const auto task = std::make_shared<FlushTask> ();
   task->link = weak_from_this ();
   run_on_events ([channel, task] {
@@ -70,7 +83,7 @@ Link::wait_flushed (GCancellable *cancellable) {
         new Shared (task));
   });
 
-  const milliseconds max_stall (settings_.drain_timeout_ms);
+  const milliseconds max_stall (max_stall_ms);
   const milliseconds look = std::min (kFlushLook, max_stall);
   guint64 waiting = queued_bytes (channel.get ());
   milliseconds stalled (0);
@@ -79,7 +92,7 @@ Link::wait_flushed (GCancellable *cancellable) {
     if (failure_ || closed_ || g_cancellable_is_cancelled (cancellable) || stalled >= max_stall)
       break;
     if (changed_.wait_for (lock, look) == std::cv_status::no_timeout) continue;
-    const bool broken = state_ == P2P_CONNECTION_STATE_BROKEN;
+    const bool broken = state_ == P2P_CONNECTION_STATE_BROKEN && what_broken_is == Broken::waits;
     lock.unlock ();
     const guint64 now = queued_bytes (channel.get ());
     // For how long a broken connection is waited for is its agent's matter.
@@ -103,7 +116,7 @@ Link::wait_flushed (GCancellable *cancellable) {
 
 void
 Link::wake () {
-  // Under the lock, so that a waiter is either before its look at the cancellable or waiting.
+  // Under the lock, so that a waiter is either before its look or waiting.
   const Lock lock (mutex_);
   changed_.notify_all ();
 }

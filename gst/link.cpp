@@ -50,14 +50,19 @@ make_options (const ElementSettings &settings) {
 }  // namespace
 
 std::shared_ptr<Link>
-Link::open (const ElementSettings &settings, bool sends, std::shared_ptr<LinkObserver> observer) {
-  auto link = std::make_shared<Link> (settings, sends, std::move (observer));
+Link::open (const ElementSettings &settings, bool sends, std::shared_ptr<LinkObserver> observer,
+            std::weak_ptr<ChannelUser> user) {
+  auto link = std::make_shared<Link> (settings, sends, std::move (observer), std::move (user));
   run_on_events ([link] { link->start (); });
   return link;
 }
 
-Link::Link (const ElementSettings &settings, bool sends, std::shared_ptr<LinkObserver> observer)
-    : settings_ (settings), sends_ (sends), observer_ (std::move (observer)) {}
+Link::Link (const ElementSettings &settings, bool sends, std::shared_ptr<LinkObserver> observer,
+            std::weak_ptr<ChannelUser> user)
+    : settings_ (settings),
+      sends_ (sends),
+      observer_ (std::move (observer)),
+      user_ (std::move (user)) {}
 
 void
 Link::start () {
@@ -74,6 +79,10 @@ Link::start () {
 void
 Link::seek () {
   if (closed ()) return;
+  {
+    const Lock lock (mutex_);
+    if (failure_) return;
+  }
   if (settings_.peer.empty ()) {
     agent_->offer ();
     return;
@@ -134,15 +143,16 @@ Link::open_channel (P2pConnection *connection) {
       agent_->open_channel (connection, settings_.channel, make_options (settings_).get ());
   if (!channel) {
     // The next one comes after its end was told.
-    begins_again_ = settings_.keep_listening &&
+    begins_again_ = settings_.outlives_sessions () &&
                     p2p_connection_get_state (connection) == P2P_CONNECTION_STATE_REMOVED;
     if (!begins_again_) fail (channel.error ());
     return;
   }
   {
     const Lock lock (mutex_);
-    channel_ = std::move (*channel);
+    channel_ = *channel;
   }
+  if (const auto user = user_.lock ()) user->channel_opened (shared_from_this (), *channel);
   changed_.notify_all ();
 }
 
@@ -153,6 +163,8 @@ Link::take (const ConnectionEvent &event) {
   if (closed () || !connection) return;
   refresh ();
   told_ = event.state;
+  if (event.state == P2P_CONNECTION_STATE_CONNECTED) peer_present ();
+  if (event.state == P2P_CONNECTION_STATE_BROKEN) peer_absent ({});
   observer_->link_state_changed (event, connection.get ());
   if (event.state == P2P_CONNECTION_STATE_CONNECTED &&
       p2p_connection_get_authentication (connection.get ()) == P2P_AUTHENTICATION_SIGNALING &&
@@ -165,8 +177,9 @@ Link::take (const ConnectionEvent &event) {
 void
 Link::take_removal () {
   const Status error = removal_error ();
-  if (settings_.keep_listening) {
+  if (settings_.outlives_sessions ()) {
     if (error) agent_warned (*error);
+    peer_absent (error);
     begin_again ();
     return;
   }
@@ -191,17 +204,17 @@ Link::refresh () {
     if (closed_) return;
     state_ = state;
     if (state == P2P_CONNECTION_STATE_CONNECTED) was_connected_ = true;
-    if (ended && !settings_.keep_listening) ended_ = true;
+    if (ended && !settings_.outlives_sessions ()) ended_ = true;
   }
   changed_.notify_all ();
 }
 
 void
-Link::listen_again () {
+Link::listen_again (P2pChannel *ended) {
   Ref<P2pChannel> parting;
   {
     const Lock lock (mutex_);
-    if (closed_ || !channel_) return;
+    if (closed_ || !ended || channel_.get () != ended) return;
     parting = parting_ = std::move (channel_);
   }
   // Its name is free for the next one when both directions have ended.
@@ -316,15 +329,16 @@ Link::agent_warned (const Error &warning) {
 
 void
 Link::fail (const Error &error) {
-  bool connected;
+  bool connected, complete;
   {
     const Lock lock (mutex_);
     if (closed_ || failure_) return;
     failure_ = error;
     connected = was_connected_;
+    complete = complete_;
   }
   changed_.notify_all ();
-  observer_->link_failed (error, connected);
+  if (!complete) observer_->link_failed (error, connected);
 }
 
 void
@@ -362,6 +376,7 @@ Link::release (const CloseToken &token) {
     state_ = P2P_CONNECTION_STATE_REMOVED;
   }
   let_go (connection.get (), parting.get ());
+  peer_present ();
   if (!agent_) return;
   if (connection)
     agent_->release (connection.get (), parting ? parting.get () : channel.get (), token);

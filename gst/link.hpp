@@ -25,11 +25,24 @@ class LinkObserver {
   virtual void link_unauthenticated (const std::string &peer, bool local) = 0;
 };
 
+class Link;
+
+// Is told of each channel that the link opens, before anything is sent on it. Called from the event
+// context, with no lock held.
+class ChannelUser {
+ public:
+  virtual ~ChannelUser () = default;
+  virtual void channel_opened (const std::shared_ptr<Link> &link,
+                               const Ref<P2pChannel> &channel) = 0;
+};
+
 class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
  public:
   static std::shared_ptr<Link> open (const ElementSettings &settings, bool sends,
-                                     std::shared_ptr<LinkObserver> observer);
-  Link (const ElementSettings &settings, bool sends, std::shared_ptr<LinkObserver> observer);
+                                     std::shared_ptr<LinkObserver> observer,
+                                     std::weak_ptr<ChannelUser> user = {});
+  Link (const ElementSettings &settings, bool sends, std::shared_ptr<LinkObserver> observer,
+        std::weak_ptr<ChannelUser> user);
 
   enum class Wait {
     ready,
@@ -41,11 +54,16 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
   // Waits for the channel, and with `connected` also for the connection to be up.
   Wait wait_ready (bool connected, GCancellable *cancellable);
   // Waits until the peer has taken everything that was sent: for as long as it goes on taking, or
-  // the connection is broken.
-  Wait wait_flushed (GCancellable *cancellable);
+  // the connection is broken, unless that counts.
+  enum class Broken { waits, counts };  // whether the time of a broken connection is one of a stall
+  Wait wait_flushed (GCancellable *cancellable, guint max_stall_ms, Broken broken = Broken::waits);
+  // Waits until this holds, or until somebody calls wake() and it holds then.
+  Wait wait_until (const std::function<bool ()> &holds, GCancellable *cancellable);
   void wake ();  // after the cancellable was cancelled
   // The channel has ended, and another session is waited for: wait_ready() waits for its channel.
-  void listen_again ();
+  void listen_again (P2pChannel *ended);
+  // The stream is complete: what happens to the connection from now on is no failure.
+  void complete ();
 
   Ref<P2pChannel> channel () const;
   Ref<P2pConnection> connection () const;
@@ -81,6 +99,8 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
   void refresh ();
   void begin_again ();
   void seek_later ();
+  void peer_absent (const Status &error);
+  void peer_present ();
   void let_go (P2pConnection *connection, P2pChannel *parting);
   void release (const CloseToken &token);
   bool closed () const;
@@ -88,6 +108,7 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
   const ElementSettings settings_;
   const bool sends_;
   const std::shared_ptr<LinkObserver> observer_;
+  const std::weak_ptr<ChannelUser> user_;
 
   // Event context only.
   std::shared_ptr<SharedAgent> agent_;
@@ -95,6 +116,8 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
   gulong warning_handler_ = 0, closed_handler_ = 0;
   P2pConnectionState told_ = P2P_CONNECTION_STATE_REMOVED;  // last, of this connection
   bool told_unauthenticated_ = false;
+  GSource *absence_ = nullptr;  // runs out when the peer is away for too long
+  Status absence_error_;
   bool begins_again_ = false;  // once the connection's end is told, or its channel's is there
 
   mutable std::mutex mutex_;
@@ -104,6 +127,7 @@ class Link final : public AgentUser, public std::enable_shared_from_this<Link> {
   Ref<P2pChannel> channel_, parting_;  // the latter has ended, and the next is waited for
   P2pConnectionState state_ = P2P_CONNECTION_STATE_REMOVED;
   bool was_connected_ = false, ended_ = false, closed_ = false;
+  bool complete_ = false;
   Status failure_;
 };
 

@@ -41,6 +41,8 @@ struct ElementSettings {
   Ref<P2pAgent> agent;  // the application's own
   LivenessWishes liveness;
 
+  bool resume = false;  // the stream, in bytes, after either side was started again
+
   bool keep_listening = false;  // p2psrc only
 
   // p2psink only.
@@ -49,6 +51,8 @@ struct ElementSettings {
   guint priority = kNormalPriority;
   guint drain_timeout_ms = kDefaultDrainTimeoutMs;
 
+  // The end of a session is not that of the stream.
+  bool outlives_sessions () const { return keep_listening || resume; }
   // A buffer arrives exactly once and in its place.
   bool lossless () const { return reliable && max_packet_lifetime_ms < 0 && ordered; }
 };
