@@ -81,6 +81,13 @@ install_common (GObjectClass *klass) {
                             "How many bytes may wait in this element's channel before it holds "
                             "back the sender",
                             1, G_MAXINT64, kDefaultQueueBytes, kSettable));
+  add (
+      PROP_RESUME,
+      g_param_spec_boolean (
+          "resume", "Resume",
+          "Whether the bytes of the stream go on where the receiver's output ends when either side "
+          "is started again; to be set on both sides, together with id and peer",
+          FALSE, kSettable));
   add (PROP_CONNECTION_STATE,
        g_param_spec_enum ("connection-state", "Connection state",
                           "State of the connection; removed when there is none",

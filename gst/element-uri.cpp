@@ -114,6 +114,7 @@ ElementCore::to_uri () const {
   add_wish ("ping-timeout", s.liveness.ping_timeout_ms);
   add_wish ("peer-comeback-timeout", s.liveness.peer_comeback_timeout_ms);
   add_wish ("idle-timeout", s.liveness.idle_timeout_ms);
+  if (s.resume) add ("resume", text_of (true));
   if (!sends_) {
     if (s.keep_listening) add ("keep-listening", text_of (true));
     return uri;

@@ -44,6 +44,20 @@ without_password (const std::string &uri) {
   return uri.substr (0, scheme + 3) + uri.substr (at + 1);
 }
 
+// Whether the stream can be found again, and is one.
+Status
+check_resume (const ElementSettings &s, bool sends) {
+  const auto bad = [] (const char *text) { return Error{P2P_ERROR_INVALID_ARGUMENT, text}; };
+  if (s.peer.empty () || (s.id.empty () && !s.agent))
+    return bad (
+        "With 'resume' both 'id' and 'peer' must be set, so that the two find each other again.");
+  if (sends && (!s.lossless () || !s.wait_for_connection))
+    return bad (
+        "With 'resume' no byte may be lost: leave 'reliable', 'ordered', 'max-packet-lifetime' and "
+        "'wait-for-connection' at their defaults.");
+  return {};
+}
+
 }  // namespace
 
 ElementCore::ElementCore (GstElement *element, bool sends)
@@ -106,6 +120,9 @@ ElementCore::set_property (guint id, const GValue *value, GParamSpec *pspec) {
       break;
     case PROP_MAX_QUEUE_BYTES:
       s.max_queue_bytes = g_value_get_uint64 (value);
+      break;
+    case PROP_RESUME:
+      s.resume = g_value_get_boolean (value);
       break;
     case PROP_KEEP_LISTENING:
       s.keep_listening = g_value_get_boolean (value);
@@ -217,6 +234,9 @@ ElementCore::get_property (guint id, GValue *value, GParamSpec *pspec) {
           value,
           liveness_wish (s.liveness, id)->value_or (G_PARAM_SPEC_UINT (pspec)->default_value));
       break;
+    case PROP_RESUME:
+      g_value_set_boolean (value, s.resume);
+      break;
     case PROP_KEEP_LISTENING:
       g_value_set_boolean (value, s.keep_listening);
       break;
@@ -280,7 +300,7 @@ ElementCore::link () const {
 }
 
 bool
-ElementCore::start () {
+ElementCore::start (std::weak_ptr<ChannelUser> user) {
   Status error;
   ElementSettings s;
   {
@@ -294,12 +314,13 @@ ElementCore::start () {
                   "connect, or 'id' to be connected to."};
   if (!error && s.channel.empty ())
     error = Error{P2P_ERROR_INVALID_ARGUMENT, "The property 'channel' is empty."};
+  if (!error && s.resume) error = check_resume (s, sends_);
   if (error) {
     post_error (element_, *error, sends_, false);
     return false;
   }
   buffers_ = bytes_ = dropped_ = 0;
-  auto link = Link::open (s, sends_, make_bus_reporter (element_, sends_));
+  auto link = Link::open (s, sends_, make_bus_reporter (element_, sends_), std::move (user));
   const std::lock_guard lock (mutex_);
   link_ = std::move (link);
   return true;

@@ -31,7 +31,7 @@ class ElementCore {
   Ref<GstCaps> caps () const;          // p2psrc: the property
 
   // Opens a link, and posts an error and returns false when the properties do not allow that.
-  bool start ();
+  bool start (std::weak_ptr<ChannelUser> user = {});
   void stop ();
   // GstBaseSrc's and GstBaseSink's unlock() and unlock_stop().
   void interrupt ();

@@ -25,9 +25,18 @@
  * up with a warning when the peer has taken nothing for `drain-timeout`, which does not count while
  * the connection is broken. A peer that leaves before ends the stream: EOS, with a warning.
  *
+ * With `resume` the stream of bytes goes on where the peer's output ends, after either side was
+ * killed and started again; see #GstP2pSrc, which needs it as well. The sink seeks upstream for
+ * that, in bytes and with a flush: filesrc can, and an appsrc that is told so. It has ended when
+ * the peer's output has all of it, so that EOS waits for a peer that is gone until
+ * `peer-comeback-timeout` makes it an error (0: for ever); `drain-timeout` means nothing then.
+ * Where upstream cannot seek, a warning says so, and after a restart the stream goes on from what
+ * is sent next.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 filesrc location=in ! p2psink peer=bob
+ * gst-launch-1.0 filesrc location=in ! p2psink id=alice peer=bob resume=true
  * gst-launch-1.0 videotestsrc is-live=true ! x264enc ! p2psink peer=bob async=false
  * gst-launch-1.0 filesrc location=in ! p2psink uri="p2p://HOST/bob?id=alice" secret=S
  * ]|
@@ -40,14 +49,19 @@
 
 #include "buffer-codec.hpp"
 #include "gstp2pelement.hpp"
+#include "sink-resume.hpp"
 
-GST_DEBUG_CATEGORY_STATIC (p2psink_debug);
+GST_DEBUG_CATEGORY (p2psink_debug);
 #define GST_CAT_DEFAULT p2psink_debug
 
 namespace {
 
 // The link has posted the error; what is upstream would post another one for GST_FLOW_ERROR.
 constexpr GstFlowReturn kFailed = GST_FLOW_EOS;
+// The channel has ended, and another one is waited for.
+constexpr GstFlowReturn kAnotherSession = GST_FLOW_CUSTOM_SUCCESS;
+// Of a stream that can be resumed: whatever the buffers are, a message has at most this of it.
+constexpr gsize kMaxSliceBytes = 4 * 1024 * 1024;
 
 struct Private {
   explicit Private (GstElement *element) : core (element, true) {}
@@ -55,6 +69,7 @@ struct Private {
   p2p::ElementCore core;
   // Streaming thread only; made anew at each start.
   std::unique_ptr<p2p::BufferEncoder> encoder;
+  std::shared_ptr<p2p::SinkResume> resume;  // null: not wanted
   bool told_peer_left = false;
 };
 
@@ -114,12 +129,14 @@ gst_p2p_sink_start (GstBaseSink *base) {
   Private &priv = priv_of (base);
   priv.told_peer_left = false;
   priv.encoder = std::make_unique<p2p::BufferEncoder> (!priv.core.settings ().lossless ());
-  return priv.core.start ();
+  priv.resume = priv.core.settings ().resume ? std::make_shared<p2p::SinkResume> (base) : nullptr;
+  return priv.core.start (priv.resume);
 }
 
 static gboolean
 gst_p2p_sink_stop (GstBaseSink *base) {
   priv_of (base).core.stop ();
+  priv_of (base).resume.reset ();
   return TRUE;
 }
 
@@ -189,6 +206,29 @@ wait_ready (GstBaseSink *base, p2p::Link &link) {
   }
 }
 
+// Waits until the receiver wants what comes next.
+static GstFlowReturn
+wait_turn (GstBaseSink *base, p2p::Link &link) {
+  Private &priv = priv_of (base);
+  for (;;) {
+    bool repeat_caps = false;
+    switch (priv.resume->wait_turn (link, priv.core.cancellable (), repeat_caps)) {
+      case p2p::Link::Wait::ready:
+        if (repeat_caps) priv.encoder->repeat_caps ();
+        return GST_FLOW_OK;
+      case p2p::Link::Wait::ended:
+        return GST_FLOW_FLUSHING;
+      case p2p::Link::Wait::failed:
+      case p2p::Link::Wait::stalled:
+        return kFailed;
+      case p2p::Link::Wait::interrupted: {
+        const GstFlowReturn flow = after_interrupt (base);
+        if (flow != GST_FLOW_OK) return flow;
+      }
+    }
+  }
+}
+
 static GstFlowReturn
 send (GstBaseSink *base, p2p::Link &link, P2pMessage *message) {
   const auto channel = link.channel ();
@@ -204,6 +244,11 @@ send (GstBaseSink *base, p2p::Link &link, P2pMessage *message) {
       if (flow != GST_FLOW_OK) return flow;
       continue;
     }
+    if (priv_of (base).resume) {
+      // The receiver tells where to go on once there is another channel.
+      link.listen_again (channel.get ());
+      return kAnotherSession;
+    }
     // Also what ended the connection by an error may be called closed.
     const p2p::Status removal = link.removal_error ();
     if (g_error_matches (error.get (), P2P_ERROR, P2P_ERROR_CLOSED) && !removal)
@@ -213,11 +258,43 @@ send (GstBaseSink *base, p2p::Link &link, P2pMessage *message) {
   }
 }
 
+// Sends a buffer to one who knows its place in the stream.
+static GstFlowReturn
+render_resumable (GstBaseSink *base, p2p::Link &link, GstBuffer *buffer) {
+  Private &priv = priv_of (base);
+  const gsize size = gst_buffer_get_size (buffer);
+  for (gsize at = 0; at < size;) {
+    GstFlowReturn flow = wait_turn (base, link);
+    if (flow != GST_FLOW_OK) return flow;
+    const gsize count = MIN (size - at, kMaxSliceBytes);
+    const auto slice = p2p::Ref<GstBuffer>::adopt (
+        gst_buffer_copy_region (buffer, GST_BUFFER_COPY_ALL, at, count));
+    const auto messages = priv.encoder->encode (
+        slice.get (), static_cast<GstClockTime> (g_get_monotonic_time ()) * GST_USECOND,
+        priv.resume->place ());
+    if (!messages) {
+      link.fail (messages.error ());
+      return kFailed;
+    }
+    for (const auto &message : messages.value ()) {
+      flow = send (base, link, message.get ());
+      if (flow != GST_FLOW_OK) break;
+    }
+    if (flow == kAnotherSession) continue;
+    if (flow != GST_FLOW_OK) return flow;
+    priv.resume->sent (count);
+    priv.core.count (count);
+    at += count;
+  }
+  return GST_FLOW_OK;
+}
+
 static GstFlowReturn
 gst_p2p_sink_render (GstBaseSink *base, GstBuffer *buffer) {
   Private &priv = priv_of (base);
   const auto link = priv.core.link ();
   if (!link) return GST_FLOW_FLUSHING;
+  if (priv.resume) return render_resumable (base, *link, buffer);
   if (!priv.core.waits_for_connection () && !link->connected ()) {
     // Failures are met by wait_ready(), which does not wait once there is one.
     if (!link->hopeless ()) {
@@ -250,6 +327,30 @@ gst_p2p_sink_render_list (GstBaseSink *base, GstBufferList *list) {
   return GST_FLOW_OK;
 }
 
+// At EOS: waits until the peer's output has everything, for as long as it takes.
+static bool
+drain_resumable (GstBaseSink *base, p2p::Link &link) {
+  Private &priv = priv_of (base);
+  priv.resume->end_stream ();
+  for (;;) {
+    const GstFlowReturn flow = wait_turn (base, link);
+    if (flow != GST_FLOW_OK) return false;
+    switch (priv.resume->wait_taken (link, priv.core.cancellable ())) {
+      case p2p::Link::Wait::ready:
+        link.complete ();
+        if (const auto channel = link.channel ()) p2p_channel_end (channel.get ());
+        return true;
+      case p2p::Link::Wait::stalled:
+        break;
+      case p2p::Link::Wait::ended:
+      case p2p::Link::Wait::failed:
+        return false;
+      case p2p::Link::Wait::interrupted:
+        if (after_interrupt (base) != GST_FLOW_OK) return false;
+    }
+  }
+}
+
 // At EOS: waits until the peer has everything. False: the element is being stopped, or has failed,
 // and there is no end to tell of.
 static bool
@@ -257,6 +358,7 @@ drain (GstBaseSink *base) {
   Private &priv = priv_of (base);
   const auto link = priv.core.link ();
   if (!link) return false;
+  if (priv.resume) return drain_resumable (base, *link);
   if (priv.core.settings ().wait_for_connection || link->connected ()) {
     const GstFlowReturn flow = wait_ready (base, *link);
     if (flow != GST_FLOW_OK) return flow == GST_FLOW_EOS && !link->failed ();
@@ -293,6 +395,14 @@ gst_p2p_sink_event (GstBaseSink *base, GstEvent *event) {
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_SEGMENT:
       priv_of (base).encoder->new_segment ();
+      if (const auto &resume = priv_of (base).resume) {
+        const GstSegment *segment = nullptr;
+        gst_event_parse_segment (event, &segment);
+        resume->begin_segment (*segment);
+      }
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      if (const auto &resume = priv_of (base).resume) resume->flushed ();
       break;
     case GST_EVENT_EOS:
       // The state change to PAUSED must not wait for the peer: so EOS prerolls first.

@@ -20,6 +20,27 @@
  * after new caps where these have changed. Why the last session ended is a warning then, and so is
  * somebody who could not prove who they are.
  *
+ * ## Resuming a stream of bytes
+ *
+ * With `resume`, set on both elements together with `id` and `peer`, either side or both may be
+ * killed and started again any number of times, and what is downstream in the end is what the
+ * sender had, byte by byte. At its start the source asks downstream how many bytes are there: the
+ * size of the file of a filesink behind it (with queues, identities and the like between them), or
+ * the position in bytes that another sink tells. The sender seeks to there. What is pushed has its
+ * place in a segment in bytes, and no timestamps; nothing is flushed, and a buffer that begins
+ * where the last one ended is no discontinuity, whatever happened between the two.
+ *
+ * The filesink must append. Its file is looked at, so that nobody else may write to it. A file that
+ * is not the beginning of what the sender has cannot be told from one that is, unless it is longer.
+ *
+ * When the peer is gone, the source waits for `peer-comeback-timeout` (0: for ever, as it does with
+ * `keep-listening`) until it is an error. The stream ends when what is downstream has all of it;
+ * whoever is started again after that ends at once when the other side is started again, too.
+ *
+ * Where what is downstream cannot tell, a warning says so. The stream goes on then with what comes
+ * next: after a restart of this side, what the peer has not been confirmed of. For live streams and
+ * others that need timestamps, leave `resume` alone; a break of the connection costs them nothing.
+ *
  * `ping-interval`, `ping-timeout`, `peer-comeback-timeout` and `idle-timeout` belong to the agent,
  * as in #P2pAgent. Elements with the same id share one: what any of them is told counts, and what
  * none is told stays as it is by default; of several, the one that was told last, be it when it
@@ -39,6 +60,7 @@
  * |[
  * gst-launch-1.0 p2psrc id=bob ! filesink location=out
  * gst-launch-1.0 p2psrc id=bob secret=S rendezvous=ws://HOST ! decodebin ! autovideosink
+ * gst-launch-1.0 p2psrc id=bob peer=alice resume=true ! filesink location=out append=true
  * gst-launch-1.0 p2psrc uri="p2p:///alice?id=bob" ! fakesink dump=true
  * ]|
  *
@@ -50,9 +72,10 @@
 
 #include "buffer-codec.hpp"
 #include "gstp2pelement.hpp"
+#include "src-resume.hpp"
 #include "timestamps.hpp"
 
-GST_DEBUG_CATEGORY_STATIC (p2psrc_debug);
+GST_DEBUG_CATEGORY (p2psrc_debug);
 #define GST_CAT_DEFAULT p2psrc_debug
 
 namespace {
@@ -73,7 +96,8 @@ struct Private {
   // Streaming thread only; made anew at each start.
   p2p::BufferDecoder decoder;
   p2p::TimestampMapper timestamps;
-  bool another_session = false;  // begins with the next buffer
+  bool another_session = false;            // begins with the next buffer
+  std::unique_ptr<p2p::SrcResume> resume;  // null: not wanted
 };
 
 GstStaticPadTemplate src_template =
@@ -131,12 +155,18 @@ gst_p2p_src_start (GstBaseSrc *base) {
   priv.decoder = p2p::BufferDecoder ();
   priv.timestamps = p2p::TimestampMapper ();
   priv.another_session = false;
+  const bool resumes = priv.core.settings ().resume;
+  priv.resume = resumes ? std::make_unique<p2p::SrcResume> (base, priv.core) : nullptr;
+  gst_base_src_set_format (base, resumes ? GST_FORMAT_BYTES : GST_FORMAT_TIME);
   return priv.core.start ();
 }
 
 static gboolean
 gst_p2p_src_stop (GstBaseSrc *base) {
-  priv_of (base).core.stop ();
+  Private &priv = priv_of (base);
+  if (const auto link = priv.core.link (); link && priv.resume) priv.resume->finish (*link);
+  priv.core.stop ();
+  priv.resume.reset ();
   return TRUE;
 }
 
@@ -205,6 +235,12 @@ receive (GstP2pSrc *self, p2p::Link &link, p2p::DecodedBuffer &decoded) {
     }
     if (!*result) continue;
     decoded = std::move (**result);
+    if (decoded.place) {
+      link.fail ({P2P_ERROR_PROTOCOL,
+                  "The peer sends a stream that can be resumed: set resume=true on this p2psrc, "
+                  "too, or resume=false on its p2psink."});
+      return kFailed;
+    }
     return GST_FLOW_OK;
   }
 }
@@ -243,22 +279,11 @@ receive_next (GstP2pSrc *self, p2p::Link &link, p2p::DecodedBuffer &decoded) {
   }
 }
 
-static GstFlowReturn
-gst_p2p_src_create (GstPushSrc *push, GstBuffer **buffer) {
-  auto *self = GST_P2P_SRC (push);
-  auto *base = GST_BASE_SRC (push);
+// What was resumed is counted in bytes; all else plays when it comes.
+static void
+place_in_time (GstP2pSrc *self, p2p::DecodedBuffer &decoded) {
   Private &priv = *self->priv;
-  const auto link = priv.core.link ();
-  if (!link) return GST_FLOW_FLUSHING;
-  p2p::DecodedBuffer decoded;
-  const GstFlowReturn flow = receive_next (self, *link, decoded);
-  if (flow != GST_FLOW_OK) return flow;
-
-  if (decoded.caps && !priv.core.caps ()) {
-    GST_INFO_OBJECT (self, "caps of the sender: %" GST_PTR_FORMAT,
-                     static_cast<void *> (decoded.caps.get ()));
-    if (!gst_base_src_set_caps (base, decoded.caps.get ())) return GST_FLOW_NOT_NEGOTIATED;
-  }
+  auto *base = GST_BASE_SRC (self);
   GstBuffer *received = decoded.buffer.get ();
   if (std::exchange (priv.another_session, false)) {
     GST_BUFFER_FLAG_SET (received, GST_BUFFER_FLAG_DISCONT);
@@ -273,6 +298,27 @@ gst_p2p_src_create (GstPushSrc *push, GstBuffer **buffer) {
                      GST_TIME_ARGS (segment.start), GST_TIME_ARGS (segment.base));
     gst_base_src_new_segment (base, &segment);
   }
+}
+
+static GstFlowReturn
+gst_p2p_src_create (GstPushSrc *push, GstBuffer **buffer) {
+  auto *self = GST_P2P_SRC (push);
+  auto *base = GST_BASE_SRC (push);
+  Private &priv = *self->priv;
+  const auto link = priv.core.link ();
+  if (!link) return GST_FLOW_FLUSHING;
+  p2p::DecodedBuffer decoded;
+  const GstFlowReturn flow =
+      priv.resume ? priv.resume->next (*link, decoded) : receive_next (self, *link, decoded);
+  if (flow != GST_FLOW_OK) return flow;
+
+  if (decoded.caps && !priv.core.caps ()) {
+    GST_INFO_OBJECT (self, "caps of the sender: %" GST_PTR_FORMAT,
+                     static_cast<void *> (decoded.caps.get ()));
+    if (!gst_base_src_set_caps (base, decoded.caps.get ())) return GST_FLOW_NOT_NEGOTIATED;
+  }
+  GstBuffer *received = decoded.buffer.get ();
+  if (!priv.resume) place_in_time (self, decoded);
   priv.core.count (gst_buffer_get_size (received));
   *buffer = decoded.buffer.leak ();
   return GST_FLOW_OK;

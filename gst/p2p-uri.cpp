@@ -31,6 +31,7 @@ constexpr std::array kSettings = {"channel",
                                   "priority",
                                   "reliable",
                                   "rendezvous",
+                                  "resume",
                                   "stun-server",
                                   "wait-for-connection"};
 
