@@ -88,6 +88,16 @@ install_common (GObjectClass *klass) {
           "Whether the bytes of the stream go on where the receiver's output ends when either side "
           "is started again; to be set on both sides, together with id and peer",
           FALSE, kSettable));
+  add (PROP_SESSION_STORE,
+       g_param_spec_string (
+           "session-store", "Session store",
+           "Where sessions are kept, so that they outlive this process: sqlite:PATH, or "
+           "redis://[:PASSWORD@]HOST[:PORT][/DB], which is read back without the password",
+           nullptr, kSettable));
+  add (PROP_SESSION_STORE_KEY,
+       g_param_spec_string ("session-store-key", "Session store key",
+                            "File with the key under which secrets are kept in the session store",
+                            nullptr, kSettable));
   add (PROP_CONNECTION_STATE,
        g_param_spec_enum ("connection-state", "Connection state",
                           "State of the connection; removed when there is none",

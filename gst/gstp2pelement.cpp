@@ -35,7 +35,7 @@ liveness_wish (LivenessWishes &wishes, guint id) {
   }
 }
 
-// A TURN server's URI without its user and password.
+// The URI of a server without its user and password.
 std::string
 without_password (const std::string &uri) {
   const auto scheme = uri.find ("://");
@@ -120,6 +120,12 @@ ElementCore::set_property (guint id, const GValue *value, GParamSpec *pspec) {
       break;
     case PROP_MAX_QUEUE_BYTES:
       s.max_queue_bytes = g_value_get_uint64 (value);
+      break;
+    case PROP_SESSION_STORE:
+      s.session_store = string_of (value);
+      break;
+    case PROP_SESSION_STORE_KEY:
+      s.session_store_key = string_of (value);
       break;
     case PROP_RESUME:
       s.resume = g_value_get_boolean (value);
@@ -233,6 +239,12 @@ ElementCore::get_property (guint id, GValue *value, GParamSpec *pspec) {
       g_value_set_uint (
           value,
           liveness_wish (s.liveness, id)->value_or (G_PARAM_SPEC_UINT (pspec)->default_value));
+      break;
+    case PROP_SESSION_STORE:
+      give_string (value, without_password (s.session_store));
+      break;
+    case PROP_SESSION_STORE_KEY:
+      give_string (value, s.session_store_key);
       break;
     case PROP_RESUME:
       g_value_set_boolean (value, s.resume);

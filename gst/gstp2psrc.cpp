@@ -37,6 +37,9 @@
  * `keep-listening`) until it is an error. The stream ends when what is downstream has all of it;
  * whoever is started again after that ends at once when the other side is started again, too.
  *
+ * With a `session-store` also the session outlives the process, and the peer sees it restored
+ * instead of another one; the bytes are right without, too.
+ *
  * Where what is downstream cannot tell, a warning says so. The stream goes on then with what comes
  * next: after a restart of this side, what the peer has not been confirmed of. For live streams and
  * others that need timestamps, leave `resume` alone; a break of the connection costs them nothing.

@@ -42,6 +42,7 @@ struct ElementSettings {
   LivenessWishes liveness;
 
   bool resume = false;  // the stream, in bytes, after either side was started again
+  std::string session_store, session_store_key;
 
   bool keep_listening = false;  // p2psrc only
 

@@ -53,7 +53,10 @@ TEST_P (Element, HasEveryPropertyWithABlurb) {
                                     "ping-timeout",
                                     "peer-comeback-timeout",
                                     "idle-timeout",
-                                    "max-queue-bytes"};
+                                    "max-queue-bytes",
+                                    "resume",
+                                    "session-store",
+                                    "session-store-key"};
   if (is_sink ())
     names.insert (names.end (), {"wait-for-connection", "reliable", "ordered",
                                  "max-packet-lifetime", "drain-timeout"});
@@ -79,6 +82,9 @@ TEST_P (Element, KeepsSecretsToItself) {
   g_object_set (element_, "id", "me", "secret", "hunter2", "turn-server",
                 "turn://user:hunter2@turn.example:3478?transport=udp", nullptr);
   EXPECT_EQ (text ("turn-server"), "turn://turn.example:3478?transport=udp");
+  EXPECT_EQ (text ("uri").find ("hunter2"), std::string::npos);
+  g_object_set (element_, "session-store", "redis://:hunter2@store.example:6379/1", nullptr);
+  EXPECT_EQ (text ("session-store"), "redis://store.example:6379/1");
   EXPECT_EQ (text ("uri").find ("hunter2"), std::string::npos);
 }
 
