@@ -25,6 +25,7 @@ struct AgentPrivate {
   std::string rendezvous = "local", tls_ca_file;
   Ref<P2pSignaling> signaling;     // instead of `rendezvous`
   std::string stun_uri, turn_uri;  // as read; the latter without its password
+  Ref<P2pSessionStore> store;      // instead of `store_uri`
   std::string store_uri, store_key;
   bool started = false;
   // What could not be set, by property: told by the next call that needs it, since an agent without
@@ -44,6 +45,7 @@ Status agent_set_secret (P2pAgent *self, const char *peer, const char *secret);
 Status agent_set_rendezvous (P2pAgent *self, const char *uri);
 Status agent_set_tls_ca_file (P2pAgent *self, const char *path);
 Status agent_set_signaling (P2pAgent *self, P2pSignaling *signaling);
+Status agent_set_session_store_object (P2pAgent *self, P2pSessionStore *store);
 // The store's URI, or the file with its key.
 Status agent_set_session_store (P2pAgent *self, bool uri, const char *text);
 std::string without_password (const std::string &uri);  // as it may be shown

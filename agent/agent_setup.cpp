@@ -5,6 +5,7 @@
 #include "signaling/factory.hpp"
 #include "signaling_host.hpp"
 #include "store/store_factory.hpp"
+#include "store_box.hpp"
 
 namespace p2p {
 
@@ -133,6 +134,16 @@ without_password (const std::string &uri) {
   return uri.substr (0, begin + 3) + uri.substr (at + 1);
 }
 
+static std::function<Result<std::unique_ptr<SessionStore>> ()>
+make_store_of (const AgentPrivate &priv) {
+  if (priv.store)
+    return [object = priv.store, context = priv.context] {
+      return session_store_of (object.get (), context);
+    };
+  if (priv.store_uri.empty ()) return nullptr;
+  return [uri = priv.store_uri, key = priv.store_key] { return make_session_store (uri, key); };
+}
+
 Status
 agent_set_session_store (P2pAgent *self, bool uri, const char *text) {
   AgentPrivate &priv = agent_private (self);
@@ -148,12 +159,20 @@ agent_set_session_store (P2pAgent *self, bool uri, const char *text) {
     if (!outcome) (uri ? priv.store_uri : priv.store_key) = from_nullable (text);
   }
   return agent_change (self, property, outcome, [self] (AgentSettings &settings) {
-    const AgentPrivate &now = agent_private (self);
-    settings.make_store = nullptr;
-    if (now.store_uri.empty ()) return;
-    settings.make_store = [uri = now.store_uri, key = now.store_key] {
-      return make_session_store (uri, key);
-    };
+    settings.make_store = make_store_of (agent_private (self));
+  });
+}
+
+Status
+agent_set_session_store_object (P2pAgent *self, P2pSessionStore *store) {
+  AgentPrivate &priv = agent_private (self);
+  {
+    const std::lock_guard lock (priv.mutex);
+    if (priv.started) return started_already ("session-store");
+    priv.store = Ref<P2pSessionStore>::share (store);
+  }
+  return agent_change (self, "session-store", {}, [self] (AgentSettings &settings) {
+    settings.make_store = make_store_of (agent_private (self));
   });
 }
 

@@ -191,6 +191,10 @@ p2p_agent_set_property (GObject *object, guint id, const GValue *value, GParamSp
     case PROP_TURN_SERVER:
       report (self, p2p::agent_set_turn_server (self, g_value_get_string (value), true));
       break;
+    case PROP_SESSION_STORE:
+      report (self, p2p::agent_set_session_store_object (
+                        self, static_cast<P2pSessionStore *> (g_value_get_object (value))));
+      break;
     case PROP_SESSION_STORE_URI:
     case PROP_SESSION_STORE_KEY:
       report (self, p2p::agent_set_session_store (self, id == PROP_SESSION_STORE_URI,
@@ -323,6 +327,9 @@ p2p_agent_get_property (GObject *object, guint id, GValue *value, GParamSpec *ps
       break;
     case PROP_TURN_SERVER:
       g_value_set_string (value, p2p::or_null (priv.turn_uri));
+      break;
+    case PROP_SESSION_STORE:
+      g_value_set_object (value, priv.store.get ());
       break;
     case PROP_SESSION_STORE_URI:
       g_value_set_string (value, p2p::or_null (p2p::without_password (priv.store_uri)));

@@ -119,6 +119,19 @@ install_signaling_properties (GParamSpec **properties) {
 static void
 install_store_properties (GParamSpec **properties) {
   /**
+   * P2pAgent:session-store:
+   *
+   * Where the sessions of this agent are kept, as an object: the application's own, or one of
+   * [func@P2p.SessionStore.new_for_uri]. It is used instead of
+   * [property@P2p.Agent:session-store-uri], by one agent alone. To be set before the agent is
+   * started.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_SESSION_STORE] = g_param_spec_object ("session-store", "Session store",
+                                                        "Where sessions are kept, as an object",
+                                                        P2P_TYPE_SESSION_STORE, p2p::kReadWrite);
+  /**
    * P2pAgent:session-store-uri:
    *
    * Where the sessions of this agent are kept, so that they outlive its process: "sqlite:PATH" or

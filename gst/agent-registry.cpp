@@ -57,17 +57,12 @@ is_living (P2pConnection *connection) {
   return p2p_connection_get_state (connection) != P2P_CONNECTION_STATE_REMOVED;
 }
 
-// Of a library that keeps no sessions, the wish is an error rather than an empty promise.
-Status
+void
 set_session_store (P2pAgent *agent, const ElementSettings &settings) {
-  if (settings.session_store.empty ()) return {};
-  if (!g_object_class_find_property (G_OBJECT_GET_CLASS (agent), "session-store-uri"))
-    return Error{P2P_ERROR_INVALID_ARGUMENT,
-                 "This version of the library has no session store; leave 'session-store' unset."};
+  if (settings.session_store.empty ()) return;
   g_object_set (agent, "session-store-uri", settings.session_store.c_str (), "session-store-key",
                 settings.session_store_key.empty () ? nullptr : settings.session_store_key.c_str (),
                 nullptr);
-  return {};
 }
 
 }  // namespace
@@ -174,7 +169,7 @@ SharedAgent::configure (const ElementSettings &settings) {
     if (auto error = pin (settings.peer, settings.peer_fingerprint)) return error;
   if (!ours_) return {};
 
-  if (auto error = set_session_store (agent_.get (), settings)) return error;
+  set_session_store (agent_.get (), settings);
   if (!settings.identity.empty ())
     g_object_set (agent_.get (), "identity", settings.identity.c_str (), nullptr);
   if (!peer) g_object_set (agent_.get (), "accept-policy", P2P_ACCEPT_POLICY_ASK, nullptr);

@@ -13,6 +13,8 @@ is_final (const Error &error) {
     case P2P_ERROR_INVALID_ARGUMENT:
     case P2P_ERROR_IDENTITY:
     case P2P_ERROR_PROTOCOL:
+    case P2P_ERROR_STORE:
+    case P2P_ERROR_FENCED:
       return true;
     case P2P_ERROR_FAILED:
     case P2P_ERROR_NOT_CONNECTED:

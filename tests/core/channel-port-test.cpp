@@ -46,6 +46,14 @@ class FakeChannel final : public Channel {
   }
   bool flushed () const override { return kept.empty (); }
   void close () override { closed = true; }
+  std::optional<std::uint64_t> resume_seq () const override { return resume; }
+  bool confirm (std::uint64_t seq) override {
+    ahead.push_back (seq);
+    return true;
+  }
+  std::uint64_t unkept_messages () const override { return unkept; }
+  bool by_peer () const override { return false; }
+  ChannelPositions positions () const override { return {}; }
   ChannelStats stats () const override {
     ChannelStats stats;
     for (const Message &message : kept) stats.buffered_bytes += message_cost (message);
@@ -53,6 +61,9 @@ class FakeChannel final : public Channel {
   }
 
   std::size_t room = SIZE_MAX;
+  std::optional<std::uint64_t> resume;
+  std::uint64_t unkept = 0;
+  std::vector<std::uint64_t> ahead;
   std::deque<Message> kept;
   std::vector<std::string> confirmed;
   std::function<void ()> on_consumed;
@@ -65,8 +76,8 @@ class FakeChannel final : public Channel {
 
 class ChannelPortTest : public testing::Test {
  protected:
-  void SetUp () override {
-    ChannelOptions options;
+  void SetUp () override { make ({}); }
+  void make (ChannelOptions options) {
     options.max_buffered_bytes = 1200;
     port = std::make_shared<ChannelPort> ("test", options, 500);
     on_core ([&] {
@@ -167,6 +178,85 @@ TEST_F (ChannelPortTest, ConfirmsOnlyWhatTheApplicationTook) {
   EXPECT_EQ (text_of (*first), "a");
   confirmed.get_future ().wait ();
   on_core ([&] { EXPECT_EQ (channel.confirmed, std::vector<std::string>{"a"}); });
+}
+
+TEST_F (ChannelPortTest, ASendOnADurableChannelReturnsOnceItsMessageIsDurable) {
+  ChannelOptions options;
+  options.durable = true;
+  make (options);
+  attach ();
+  on_core ([&] { channel.unkept = 1; });
+  std::uint64_t ticket = 0;
+  EXPECT_FALSE (port->try_send (message_of ("a"), &ticket));
+  on_core ([&] { pump->released (); });
+  const Status waits = port->try_kept (ticket);
+  ASSERT_TRUE (waits);
+  EXPECT_EQ (waits->code, P2P_ERROR_WOULD_BLOCK);
+
+  Status sent = Error{};
+  std::thread sender ([&] {
+    bool cancelled = false;
+    sent = port->send (message_of ("b"), nullptr, &cancelled);
+  });
+  // Whether it waits by now or not.
+  on_core ([&] {
+    channel.unkept = 0;
+    pump->released ();
+  });
+  sender.join ();
+  EXPECT_FALSE (sent);
+  EXPECT_FALSE (port->try_kept (ticket));
+}
+
+TEST_F (ChannelPortTest, WithManualConfirmOnlyTheApplicationConfirms) {
+  ChannelOptions options;
+  options.manual_confirm = true;
+  make (options);
+  attach ();
+  on_core ([&] {
+    for (std::uint64_t seq = 0; seq < 3; ++seq) {
+      Message message = message_of (std::to_string (seq));
+      message.seq = seq;
+      pump->received (message);
+    }
+  });
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE (port->try_receive ().ok ());
+  on_core ([&] {
+    pump->confirm_taken ();
+    EXPECT_TRUE (channel.confirmed.empty ());
+  });
+  port->confirm (1);
+  on_core ([&] {
+    pump->confirm_taken ();
+    EXPECT_EQ (channel.confirmed, (std::vector<std::string>{"0", "1"}));
+    EXPECT_TRUE (channel.ahead.empty ());
+  });
+  // One that another process has received.
+  port->confirm (7);
+  on_core ([&] {
+    pump->confirm_taken ();
+    EXPECT_EQ (channel.confirmed.size (), 3u);
+    EXPECT_EQ (channel.ahead, std::vector<std::uint64_t>{7});
+  });
+}
+
+TEST_F (ChannelPortTest, TellsWhereARestoredChannelGoesOnOnceThatIsKnown) {
+  EXPECT_EQ (port->resume_seq ().error ().code, P2P_ERROR_WOULD_BLOCK);
+  on_core ([&] { pump->restored (); });
+  attach ();
+  EXPECT_EQ (port->resume_seq ().error ().code, P2P_ERROR_WOULD_BLOCK);
+  on_core ([&] {
+    channel.resume = 4;
+    pump->released ();
+  });
+  auto at = port->resume_seq ();
+  ASSERT_TRUE (at.ok ());
+  EXPECT_EQ (*at, 4u);
+}
+
+TEST_F (ChannelPortTest, ANewChannelBeginsAtItsBeginning) {
+  attach ();
+  EXPECT_EQ (port->resume_seq ().error ().code, P2P_ERROR_NOT_FOUND);
 }
 
 TEST_F (ChannelPortTest, EndOfStreamComesAfterTheLastMessage) {

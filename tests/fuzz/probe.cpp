@@ -15,8 +15,9 @@ LLVMFuzzerTestOneInput (const std::uint8_t *data, std::size_t size) {
   const auto probe = server.decode (bytes);
   if (!probe) return 0;
   p2p::ProbeCodec client (secret, true, probe->number);
+  const p2p::ProbeCodec::Says says{probe->unheard, probe->wanted, probe->anew, probe->transport};
   const p2p::ProbeBytes again = probe->kind == p2p::Probe::Kind::ping
-                                    ? client.ping (probe->unheard).bytes
+                                    ? client.ping (says).bytes
                                     : client.pong (probe->ping_number);
   if (!p2p::is_probe (bytes) || std::memcmp (again.data (), data, again.size ()) != 0) abort ();
   if (server.decode (bytes) || server.rejections ().repeated != 1) abort ();
