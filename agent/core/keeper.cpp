@@ -1,5 +1,7 @@
 #include "core/keeper.hpp"
 
+#include <algorithm>
+
 namespace p2p {
 
 namespace {
@@ -7,6 +9,9 @@ namespace {
 // Ids have no such character, so that prefixes of two peers never mix.
 constexpr char kSeparator = '/', kAfterSeparator = '0';
 constexpr const char *kRecordKey = "session";
+// Between batches of positions alone: a store is not to be busy with what the next one overtakes.
+// What a fast sender sends in that time fits its buffer.
+constexpr TimeUs kPositionsEvery = 4 * kMillisecond;
 
 }  // namespace
 
@@ -27,13 +32,13 @@ void
 Keeper::set_record (const SessionRecord &record) {
   record_ = record;
   record_dirty_ = true;
-  session_has_changes ();
+  session_has_changes (true);
 }
 
 void
 Keeper::begin () {
   erase_first_ = true;
-  session_has_changes ();
+  session_has_changes (true);
 }
 
 void
@@ -46,16 +51,24 @@ Keeper::forget () {
   commit ({StoreChange::erase_range (prefix_, end)}, false);
 }
 
+void
+Keeper::session_has_changes (bool urgent) {
+  changes_ = true;
+  urgent_ = urgent_ || urgent;
+  if (!busy_ && !over_) arm ();
+}
+
 // Not from inside of the session.
 void
-Keeper::session_has_changes () {
-  changes_ = true;
-  if (!busy_ && !over_) timer_->arm (clock_.now ());
+Keeper::arm () {
+  const TimeUs now = clock_.now ();
+  timer_->arm (urgent_ ? now : std::max (now, committed_at_ + kPositionsEvery));
 }
 
 void
 Keeper::turn () {
   if (busy_ || over_ || !std::exchange (changes_, false)) return;
+  urgent_ = false;
   StoreBatch batch;
   if (std::exchange (erase_first_, false)) {
     std::string end = prefix_;
@@ -86,6 +99,7 @@ Keeper::commit (StoreBatch batch, bool of_session) {
   const auto store = store_.lock ();
   if (!store) return;
   busy_ = true;
+  committed_at_ = clock_.now ();
   store->commit (std::move (batch),
                  [this, alive = std::weak_ptr<bool> (alive_), of_session] (const Status &failed) {
                    if (alive.expired ()) return;
@@ -93,7 +107,7 @@ Keeper::commit (StoreBatch batch, bool of_session) {
                    // Whoever has the store is told of its loss, once for all sessions.
                    if (failed) return;
                    if (session_ && of_session) session_->changes_kept ();
-                   if (changes_ && !over_) timer_->arm (clock_.now ());
+                   if (changes_ && !over_) arm ();
                  });
 }
 

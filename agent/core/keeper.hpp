@@ -39,7 +39,8 @@ class Keeper final : public SessionKeeper {
   static std::vector<Kept> sort (const std::vector<StoreItem> &items);
 
  private:
-  void session_has_changes () override;
+  void session_has_changes (bool urgent) override;
+  void arm ();
   void turn ();
   void commit (StoreBatch batch, bool of_session);
 
@@ -50,7 +51,8 @@ class Keeper final : public SessionKeeper {
   std::optional<SessionRecord> record_;
   std::string record_text_;  // as last written
   bool record_dirty_ = false, changes_ = false, erase_first_ = false, over_ = false;
-  bool busy_ = false;
+  bool busy_ = false, urgent_ = false;
+  TimeUs committed_at_ = 0;
   const std::unique_ptr<Scheduler::Timer> timer_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool> (true);
 };

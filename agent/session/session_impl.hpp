@@ -161,6 +161,7 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   // session_kept.cpp
   void receiver_changed (std::uint64_t id);
   void sender_changed (std::uint64_t id);
+  void sender_confirmed (std::uint64_t id);  // the store may forget messages, in time
   void progress_changed ();
   void tell_keeper ();
   MemoryChange receiver_change (std::uint64_t id);
@@ -238,8 +239,8 @@ class SessionImpl final : public Session, private Transport::Observer, private S
 
   // Of a kept session: what the keeper has not got yet, and what it has and is not durable yet.
   SessionKeeper *keeper_ = nullptr;
-  bool progress_dirty_ = false, keeper_told_ = false;
-  std::set<std::uint64_t> receivers_dirty_, senders_dirty_;
+  bool progress_dirty_ = false, keeper_told_ = false, keeper_urged_ = false;
+  std::set<std::uint64_t> receivers_dirty_, senders_dirty_, senders_confirmed_;
   std::set<std::uint64_t> receivers_captured_, senders_captured_;
 };
 

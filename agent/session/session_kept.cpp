@@ -8,7 +8,7 @@ void
 SessionImpl::set_keeper (SessionKeeper *keeper) {
   Entry entry (*this);
   keeper_ = keeper;
-  keeper_told_ = false;
+  keeper_told_ = keeper_urged_ = false;
 }
 
 void
@@ -22,22 +22,32 @@ SessionImpl::sender_changed (std::uint64_t id) {
 }
 
 void
+SessionImpl::sender_confirmed (std::uint64_t id) {
+  if (config_.kept) senders_confirmed_.insert (id);
+}
+
+void
 SessionImpl::progress_changed () {
   progress_dirty_ = config_.kept;
 }
 
 void
 SessionImpl::tell_keeper () {
-  if (!keeper_ || keeper_told_) return;
-  if (!progress_dirty_ && receivers_dirty_.empty () && senders_dirty_.empty ()) return;
+  const bool urgent = !senders_dirty_.empty ();
+  if (!keeper_ || (keeper_told_ && (keeper_urged_ || !urgent))) return;
+  if (!progress_dirty_ && receivers_dirty_.empty () && senders_dirty_.empty () &&
+      senders_confirmed_.empty ())
+    return;
   keeper_told_ = true;
-  keeper_->session_has_changes ();
+  keeper_urged_ = urgent;
+  keeper_->session_has_changes (urgent);
 }
 
 std::vector<MemoryChange>
 SessionImpl::take_changes () {
   std::vector<MemoryChange> changes;
-  keeper_told_ = false;
+  keeper_told_ = keeper_urged_ = false;
+  senders_dirty_.merge (std::exchange (senders_confirmed_, {}));
   for (const std::uint64_t id : receivers_dirty_) changes.push_back (receiver_change (id));
   for (const std::uint64_t id : senders_dirty_) add_sender_changes (id, changes);
   receivers_captured_ = std::exchange (receivers_dirty_, {});

@@ -28,9 +28,9 @@ struct MemoryChange {
 class SessionKeeper {
  public:
   virtual ~SessionKeeper () = default;
-  // There is something to take. Called from inside of the session, which is not to be called back
-  // before that has returned.
-  virtual void session_has_changes () = 0;
+  // There is something to take. `urgent`: something is held back until it is durable. Called from
+  // inside of the session, which is not to be called back before that has returned.
+  virtual void session_has_changes (bool urgent) = 0;
 };
 
 }  // namespace p2p

@@ -528,7 +528,7 @@ SessionImpl::reply_arrived (Stream &stream, const wire::Reply &reply) {
     return;
   }
   if (channel->sender_->durable () || channel->sender_->ended ())
-    sender_changed (channel->sender_->id ());
+    sender_confirmed (channel->sender_->id ());
   mark_dirty (*channel);
 }
 

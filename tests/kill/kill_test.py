@@ -51,6 +51,9 @@ class Side:
     def done(self):
         return self.effects.stat().st_size // LINE_BYTES if self.effects.exists() else 0
 
+    def connected(self):
+        return "state connected" in self.log.read_text(errors="replace")
+
     def finished(self):
         return self.process.poll() is not None
 
@@ -98,6 +101,8 @@ def one_run(number, options, rendezvous):
         # A meeting point remembers for a while whose an id was.
         names = f"alice{number}", f"bob{number}"
         sides = [Side(*names, folder, options), Side(*names[::-1], folder, options)]
+        if options.alone and rendezvous.process.poll() is not None:
+            rendezvous.start()
         for side in sides:
             side.start()
         until = time.monotonic() + RUN_TIMEOUT_S
@@ -115,11 +120,15 @@ def one_run(number, options, rendezvous):
             victims = chance.choice([sides[:1], sides[1:], sides])
             if any(side.finished() or side.done() >= options.messages for side in sides):
                 continue
+            if options.alone and not all(side.connected() for side in sides):
+                continue
             kills -= 1
+            if options.alone:
+                rendezvous.stop()
             for side in victims:
                 side.kill()
             time.sleep(chance.choice([0, chance.uniform(0, 0.3), chance.uniform(0, options.away)]))
-            if rendezvous and chance.random() < 0.2:
+            if not options.alone and chance.random() < 0.2:
                 rendezvous.restart()
             for side in victims:
                 side.start()
@@ -183,6 +192,8 @@ def main():
     parser.add_argument("--kills", type=int, default=8, help="at most, in each run")
     parser.add_argument("--between", type=float, default=0.4, help="seconds between kills, at most")
     parser.add_argument("--away", type=float, default=2.0, help="seconds dead, at most")
+    parser.add_argument("--alone", action="store_true",
+                        help="the meeting point goes with the first kill")
     parser.add_argument("--store", default="sqlite", help="sqlite, or a URI for both sides")
     parser.add_argument("--keep", help="a folder for what is left of runs that fail")
     options = parser.parse_args()

@@ -21,7 +21,7 @@ class Disk final : public SessionKeeper {
     timer_->disarm ();
     if (session_) session_->set_keeper (this);
   }
-  void session_has_changes () override {
+  void session_has_changes (bool) override {
     wanted_ = true;
     if (!busy_) timer_->arm (scheduler_.now ());
   }
