@@ -1,8 +1,4 @@
-#include "signaling/broker.hpp"
-
-#include <deque>
-
-#include "signaling/key_proof.hpp"
+#include "signaling/broker_private.hpp"
 
 namespace p2p {
 
@@ -15,55 +11,19 @@ constexpr std::uint32_t kSilentHeartbeats = 3;
 constexpr std::size_t kPingEveryBytes = 32 * 1024;
 // Less than that is asked about when the clock ticks, but not for a mere greeting.
 constexpr std::size_t kIdlePingBytes = 1024;
-// What an object costs beside its strings: map nodes, buckets, and the socket under a client.
-constexpr std::size_t kClientBytes = 8 * 1024;
-constexpr std::size_t kIdBytes = 512;
-constexpr std::size_t kAskBytes = 256;
 
 }  // namespace
 
-struct Broker::Client {
-  Client (ClientId number, std::string where, const BrokerConfig &config, TimeUs now)
-      : id (number),
-        source (std::move (where)),
-        challenge (random_bytes (kChallengeBytes)),
-        since (now),
-        last_heard (now),
-        frames (config.frames, now),
-        bytes (config.bytes, now),
-        registrations (config.registrations, now),
-        bad_frames (config.bad_frames, now) {}
-
-  ClientId id;
-  std::string source, challenge;
-  TimeUs since, last_heard;
-  TokenBucket frames, bytes, registrations, bad_frames;
-  std::set<std::string> ids;
-  bool registered_once = false;
-  std::uint64_t sent_bytes = 0, acked_bytes = 0, pinged_bytes = 0;
-  std::uint64_t next_seq = 1;
-  std::deque<std::pair<std::uint64_t, std::uint64_t>> pings;  // seq, sent_bytes at that time
-};
-
-struct Broker::Registration {
-  std::string id, owner;
-  Client *client;
-  bool any = false;
-  std::set<std::string> asks;
-  std::set<std::string> links;  // peers that are told to be present
-};
-
-struct Broker::Held {
-  std::string id, owner;
-  TimeUs until;
-};
-
-Broker::Broker (const BrokerConfig &config, Scheduler &scheduler, FrontEnd &front_end)
+Broker::Broker (const BrokerConfig &config, Scheduler &scheduler, FrontEnd &front_end,
+                Backplane *backplane)
     : config_ (config),
       scheduler_ (scheduler),
       front_end_ (front_end),
       timer_ (scheduler.make_timer ([this] { tick (); })) {
   timer_->arm (scheduler_.now () + kTickUs);
+  if (backplane)
+    federation_ = std::make_unique<Federation> (
+        *backplane, scheduler, static_cast<Federation::Host &> (*this), config.hold_us);
 }
 
 Broker::~Broker () = default;
@@ -153,7 +113,7 @@ Broker::on_frame (Client &client, const Frame &frame) {
       break;
     case FrameType::resign:
       if (own (client, frame.id, "not-registered")) {
-        drop_registration (frame.id);
+        drop_registration (frame.id, Goes::away);
         client.ids.erase (frame.id);
       }
       break;
@@ -188,146 +148,6 @@ Broker::on_frame (Client &client, const Frame &frame) {
   }
 }
 
-// Who would own the id by this frame; false after an error was sent.
-bool
-Broker::owner_of (const Client &client, const Frame &frame, std::string &owner) {
-  if (!config_.require_proof) {
-    owner = frame.key;
-    return true;
-  }
-  auto proof = verify_registration (client.challenge, frame.id, frame.key, frame.signature);
-  if (proof) {
-    owner = std::move (*proof);
-    return true;
-  }
-  return false;
-}
-
-void
-Broker::on_register (Client &client, const Frame &frame) {
-  if (!client.registrations.take (1, scheduler_.now ())) {
-    refuse (client, "rate", "This connection registers ids faster than it may.", frame);
-    strike (client);
-    return;
-  }
-  if (client.ids.count (frame.id) == 0 && client.ids.size () >= config_.max_ids_per_client) {
-    refuse (client, "limit",
-            "One connection holds at most " + std::to_string (config_.max_ids_per_client) + " ids.",
-            frame, "id");
-    return;
-  }
-  std::string owner;
-  if (!owner_of (client, frame, owner)) {
-    refuse (client, "bad-proof",
-            "The fields \"key\" and \"signature\" do not prove a P-256 key for this id.", frame,
-            "signature");
-    strike (client);
-    return;
-  }
-
-  release_expired ();
-  const auto held = held_.find (frame.id);
-  const auto current = ids_.find (frame.id);
-  const bool foreign = (held != held_.end () && held->second->owner != owner) ||
-                       (current != ids_.end () && current->second->owner != owner);
-  if (foreign) {
-    refuse (client, "id-taken", "Another key holds the id \"" + frame.id + "\".", frame, "id");
-    return;
-  }
-  if (!has_room (kIdBytes)) {
-    refuse (client, "full", "The server is full; try again later.", frame);
-    return;
-  }
-  Frame answer;
-  answer.type = FrameType::registered;
-  answer.id = frame.id;
-  if (current != ids_.end ()) {
-    Client &old = *current->second->client;
-    if (&old == &client) {
-      send (client, answer);
-      return;
-    }
-    drop_registration (frame.id);
-    old.ids.erase (frame.id);
-    refuse (old, "replaced", "The same key has registered \"" + frame.id + "\" from elsewhere.",
-            answer);
-    if (old.ids.empty ()) close_later (old, CloseReason::replaced);
-  }
-  if (const auto again = held_.find (frame.id); again != held_.end ()) {
-    held_order_.erase (again->second);
-    held_.erase (again);
-    memory_bytes_ -= kIdBytes;
-  }
-  auto registration = std::make_unique<Registration> ();
-  registration->id = frame.id;
-  registration->owner = owner;
-  registration->client = &client;
-  ids_[frame.id] = std::move (registration);
-  memory_bytes_ += kIdBytes;
-  client.ids.insert (frame.id);
-  client.registered_once = true;
-  send (client, answer);
-}
-
-// The registration that this client holds under this id; null after an error was sent.
-Broker::Registration *
-Broker::own (Client &client, const std::string &id, const char *code) {
-  const auto it = ids_.find (id);
-  if (it != ids_.end () && it->second->client == &client) return it->second.get ();
-  Frame about;
-  about.id = id;
-  refuse (client, code, "This connection has not registered \"" + id + "\".", about, "id");
-  return nullptr;
-}
-
-void
-Broker::on_ask (Client &client, const Frame &frame) {
-  Registration *one = own (client, frame.id, "not-registered");
-  if (!one) return;
-  if (frame.peer == frame.id) {
-    refuse (client, "bad-field", "An id cannot ask for itself.", frame, "peer");
-    return;
-  }
-  if (frame.peer == kAnyPeer) {
-    one->any = true;
-    const auto askers = asked_by_.find (one->id);
-    if (askers == asked_by_.end ()) return;
-    for (const std::string &asker : askers->second)
-      if (const auto it = ids_.find (asker); it != ids_.end ()) update_pair (*one, *it->second);
-    return;
-  }
-  if (one->asks.count (frame.peer) != 0) return;
-  if (one->asks.size () >= config_.max_asks_per_id || !has_room (kAskBytes)) {
-    refuse (client, "limit",
-            "One id asks for at most " + std::to_string (config_.max_asks_per_id) + " peers.",
-            frame, "peer");
-    return;
-  }
-  one->asks.insert (frame.peer);
-  asked_by_[frame.peer].insert (one->id);
-  memory_bytes_ += kAskBytes;
-  if (const auto it = ids_.find (frame.peer); it != ids_.end ()) update_pair (*one, *it->second);
-}
-
-void
-Broker::on_unask (Client &client, const Frame &frame) {
-  Registration *one = own (client, frame.id, "not-registered");
-  if (!one) return;
-  if (frame.peer == kAnyPeer) {
-    one->any = false;
-    const std::set<std::string> links = one->links;
-    for (const std::string &peer : links)
-      if (const auto it = ids_.find (peer); it != ids_.end ()) update_pair (*one, *it->second);
-    return;
-  }
-  if (one->asks.erase (frame.peer) == 0) return;
-  memory_bytes_ -= kAskBytes;
-  const auto askers = asked_by_.find (frame.peer);
-  askers->second.erase (one->id);
-  if (askers->second.empty ()) asked_by_.erase (askers);
-  if (const auto it = ids_.find (frame.peer); it != ids_.end ()) update_pair (*one, *it->second);
-}
-
 void
 Broker::on_message (Client &client, const Frame &frame) {
   Registration *one = own (client, frame.id, "not-registered");
@@ -337,26 +157,47 @@ Broker::on_message (Client &client, const Frame &frame) {
   }
   if (one->links.count (frame.peer) == 0) {
     ++totals_.messages_dropped;
-    refuse (client, "not-present", "\"" + frame.peer + "\" is not there, or has not asked for you.",
-            frame, "peer");
+    refuse_message (client, frame.id, frame.peer, "not-present");
     return;
   }
-  const Registration &other = *ids_.at (frame.peer);
-  Frame out = frame;
-  out.id = frame.peer;
-  out.peer = frame.id;
+  const auto other = ids_.find (frame.peer);
+  const char *code = other == ids_.end () ? federation_->send (frame.id, frame.peer, frame.data)
+                                          : pass_on (*other->second, frame.id, frame.data);
+  if (!code) return;
+  ++totals_.messages_dropped;
+  refuse_message (client, frame.id, frame.peer, code);
+}
+
+// Null, or the code of the error for the one who sent it.
+const char *
+Broker::pass_on (Registration &to, const std::string &from, const std::string &data) {
+  Frame out;
+  out.type = FrameType::message;
+  out.id = to.id;
+  out.peer = from;
+  out.data = data;
   const std::string text = to_json (out);
-  Client &to = *other.client;
   // A quarter is kept free for presence, so that a sender alone cannot get its peer closed.
-  if (to.sent_bytes - to.acked_bytes + text.size () > config_.max_unacked_bytes / 4 * 3 ||
-      !has_room (text.size ())) {
-    ++totals_.messages_dropped;
-    refuse (client, "peer-busy",
-            "\"" + frame.peer + "\" takes messages too slowly; it was dropped.", frame, "peer");
-    return;
-  }
+  const Client &client = *to.client;
+  if (client.sent_bytes - client.acked_bytes + text.size () > config_.max_unacked_bytes / 4 * 3 ||
+      !has_room (text.size ()))
+    return "peer-busy";
   ++totals_.messages;
-  deliver (to, text);
+  deliver (*to.client, text);
+  return nullptr;
+}
+
+void
+Broker::refuse_message (Client &client, const std::string &id, const std::string &peer,
+                        const std::string &code) {
+  Frame about;
+  about.id = id;
+  about.peer = peer;
+  refuse (client, code,
+          "\"" + peer + "\" " +
+              (code == "peer-busy" ? "takes messages too slowly; it was dropped."
+                                   : "is not there, or has not asked for you."),
+          about, "peer");
 }
 
 void
@@ -366,82 +207,6 @@ Broker::on_pong (Client &client, const Frame &frame) {
     client.acked_bytes = client.pings.front ().second;
     client.pings.pop_front ();
   }
-}
-
-// Takes the registration away, tells its peers, and keeps the id for its owner.
-void
-Broker::drop_registration (const std::string &id) {
-  const auto it = ids_.find (id);
-  if (it == ids_.end ()) return;
-  const std::unique_ptr<Registration> gone = std::move (it->second);
-  ids_.erase (it);
-  memory_bytes_ -= kIdBytes + gone->asks.size () * kAskBytes;
-  for (const std::string &peer : gone->asks) {
-    const auto askers = asked_by_.find (peer);
-    askers->second.erase (id);
-    if (askers->second.empty ()) asked_by_.erase (askers);
-  }
-  for (const std::string &peer : gone->links) {
-    const auto other = ids_.find (peer);
-    if (other == ids_.end ()) continue;
-    other->second->links.erase (id);
-    present (*other->second, id, false);
-  }
-  if (config_.hold_us > 0) hold (id, gone->owner);
-}
-
-void
-Broker::hold (const std::string &id, const std::string &owner) {
-  if (config_.max_held == 0) return;
-  if (held_order_.size () >= config_.max_held || !has_room (kIdBytes)) {
-    if (held_order_.empty ()) return;
-    held_.erase (held_order_.front ().id);
-    held_order_.pop_front ();
-    memory_bytes_ -= kIdBytes;
-  }
-  held_order_.push_back ({id, owner, scheduler_.now () + config_.hold_us});
-  held_[id] = std::prev (held_order_.end ());
-  memory_bytes_ += kIdBytes;
-}
-
-void
-Broker::release_expired () {
-  // One hold time for all: the first in the list is the first to end.
-  while (!held_order_.empty () && held_order_.front ().until <= scheduler_.now ()) {
-    held_.erase (held_order_.front ().id);
-    held_order_.pop_front ();
-    memory_bytes_ -= kIdBytes;
-  }
-}
-
-bool
-Broker::wants (const Registration &one, const Registration &other) const {
-  return one.asks.count (other.id) != 0 || (one.any && other.asks.count (one.id) != 0);
-}
-
-void
-Broker::update_pair (Registration &one, Registration &other) {
-  const bool linked = wants (one, other) && wants (other, one);
-  if (linked == (one.links.count (other.id) != 0)) return;
-  if (linked) {
-    one.links.insert (other.id);
-    other.links.insert (one.id);
-  } else {
-    one.links.erase (other.id);
-    other.links.erase (one.id);
-  }
-  present (one, other.id, linked);
-  present (other, one.id, linked);
-}
-
-void
-Broker::present (const Registration &to, const std::string &peer, bool is_present) {
-  Frame frame;
-  frame.type = FrameType::peer;
-  frame.id = to.id;
-  frame.peer = peer;
-  frame.present = is_present;
-  send (*to.client, frame);
 }
 
 void
@@ -519,13 +284,18 @@ Broker::forget (ClientId id) {
   clients_.erase (it);
   if (const auto source = sources_.find (client->source); --source->second == 0)
     sources_.erase (source);
-  for (const std::string &held : client->ids) drop_registration (held);
+  for (const std::string &held : client->ids) drop_registration (held, Goes::away);
   memory_bytes_ -= kClientBytes + client->sent_bytes - client->acked_bytes;
+}
+
+std::size_t
+Broker::memory_in_use () const {
+  return memory_bytes_ + (federation_ ? federation_->memory_bytes () : 0);
 }
 
 bool
 Broker::has_room (std::size_t bytes) const {
-  return memory_bytes_ + bytes <= config_.max_memory_bytes;
+  return memory_in_use () + bytes <= config_.max_memory_bytes;
 }
 
 void
@@ -550,7 +320,7 @@ Broker::stats () const {
   stats.clients = clients_.size ();
   stats.ids = ids_.size ();
   stats.held = held_.size ();
-  stats.memory_bytes = memory_bytes_;
+  stats.memory_bytes = memory_in_use ();
   return stats;
 }
 

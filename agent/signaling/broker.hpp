@@ -11,6 +11,7 @@
 
 #include "base/bytes.hpp"
 #include "base/scheduler.hpp"
+#include "signaling/federation.hpp"
 #include "signaling/frame.hpp"
 #include "signaling/token_bucket.hpp"
 
@@ -43,7 +44,7 @@ struct BrokerStats {
   std::uint64_t messages = 0, messages_dropped = 0, bad_frames = 0, closed = 0;
 };
 
-class Broker {
+class Broker final : private Federation::Host {
  public:
   using ClientId = std::uint64_t;
   enum class CloseReason { abuse, slow, silent, replaced, full };
@@ -55,10 +56,17 @@ class Broker {
     virtual void broker_send (ClientId client, const std::string &frame) = 0;
     // The broker has forgotten the client already.
     virtual void broker_close (ClientId client, CloseReason reason) = 0;
+    // Whether ids of other servers can be reached; `reason` why not.
+    virtual void broker_backplane (bool up, const std::string &reason) {
+      (void)up;
+      (void)reason;
+    }
   };
 
-  Broker (const BrokerConfig &config, Scheduler &scheduler, FrontEnd &front_end);
-  ~Broker ();
+  // With a backplane it shares its ids with other servers.
+  Broker (const BrokerConfig &config, Scheduler &scheduler, FrontEnd &front_end,
+          Backplane *backplane = nullptr);
+  ~Broker () override;
 
   // Welcomes the client; or sends it an error, closes it and answers false. `source` is what
   // connections are counted by, such as an address.
@@ -69,11 +77,13 @@ class Broker {
   void receive_bad (ClientId client, const FrameError &error);
   void set_stun_port (std::uint16_t port) { config_.stun_port = port; }
   BrokerStats stats () const;
+  FederationStats backplane_stats () const;
 
  private:
   struct Client;
   struct Registration;
   struct Held;
+  enum class Goes { away, to_another_client, to_another_owner };
 
   void on_frame (Client &client, const Frame &frame);
   void on_register (Client &client, const Frame &frame);
@@ -85,22 +95,45 @@ class Broker {
 
   bool owner_of (const Client &client, const Frame &frame, std::string &owner);
   Registration *own (Client &client, const std::string &id, const char *code);
-  void drop_registration (const std::string &id);
+  void enroll (Client &client, const std::string &id, const std::string &owner, bool claimed);
+  void drop_registration (const std::string &id, Goes where);
   void hold (const std::string &id, const std::string &owner);
   void release_expired ();
   bool wants (const Registration &one, const Registration &other) const;
   void update_pair (Registration &one, Registration &other);
+  void update_named_pair (Registration &one, const std::string &peer);
+  void update_remote_pair (Registration &one, const std::string &peer);
+  void update_remote_pairs (Registration &one);
   void present (const Registration &to, const std::string &peer, bool present);
   void send (Client &client, const Frame &frame);
   void probe (Client &client);
   void deliver (Client &client, const std::string &text);
   void refuse (Client &client, const std::string &code, const std::string &text,
                const Frame &about = {}, const std::string &field = {});
+  void refuse_id (Client &client, const std::string &id, Verdict verdict);
+  void refuse_message (Client &client, const std::string &id, const std::string &peer,
+                       const std::string &code);
+  const char *pass_on (Registration &to, const std::string &from, const std::string &data);
   void strike (Client &client);
   void close_later (Client &client, CloseReason reason);
   void close_doomed ();
   void forget (ClientId id);
+  std::size_t memory_in_use () const;
   bool has_room (std::size_t bytes) const;
+
+  void claim_decided (const Federation::Enrollment &enrollment, Verdict verdict) override;
+  void registration_lost (const std::string &id, Verdict verdict) override;
+  Wish wish_of (const std::string &id, const std::string &peer) const override;
+  void remote_wish_changed (const std::string &id, const std::string &peer) override;
+  const char *remote_message (const std::string &id, const std::string &peer,
+                              const std::string &data) override;
+  void remote_refused (const std::string &id, const std::string &peer,
+                       const std::string &code) override;
+  std::vector<std::string> askers_of (const std::string &peer) const override;
+  std::vector<std::string> asked_peers () const override;
+  std::vector<Claim> kept_ids () const override;
+  bool has_room_for (std::size_t bytes) const override { return has_room (bytes); }
+  void backplane_changed (bool up, const std::string &reason) override;
 
   BrokerConfig config_;
   Scheduler &scheduler_;
@@ -115,6 +148,7 @@ class Broker {
   std::size_t memory_bytes_ = 0;
   BrokerStats totals_;
   std::unique_ptr<Scheduler::Timer> timer_;
+  std::unique_ptr<Federation> federation_;  // null: this server is alone
 };
 
 }  // namespace p2p
