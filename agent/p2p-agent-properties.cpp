@@ -67,8 +67,9 @@ install_signaling_properties (GParamSpec **properties) {
    * P2pAgent:rendezvous:
    *
    * Where peers meet: "local" (processes of this user on this machine), "local:/PATH" of a socket,
-   * "ws://HOST[:PORT]" or "wss://HOST[:PORT]" of a rendezvous server, or "none". Not changed once
-   * the agent has started.
+   * "ws://HOST[:PORT]" or "wss://HOST[:PORT]" of a rendezvous server, or "none". Several servers
+   * that share a backplane stand with commas between them: when one is away, the next one is tried.
+   * Not changed once the agent has started.
    *
    * Since: 1.0
    */

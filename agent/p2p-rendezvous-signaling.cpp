@@ -100,7 +100,8 @@ p2p_rendezvous_signaling_class_init (P2pRendezvousSignalingClass *klass) {
   /**
    * P2pRendezvousSignaling:uri:
    *
-   * Where the server is: `ws://HOST[:PORT]` or `wss://HOST[:PORT]`.
+   * Where the server is: `ws://HOST[:PORT]` or `wss://HOST[:PORT]`; several that share a backplane
+   * with commas between them: when one is away, the next one is tried.
    *
    * Since: 1.0
    */
@@ -136,7 +137,8 @@ p2p::rendezvous_signaling_spec (P2pRendezvousSignaling *self) {
 
 /**
  * p2p_rendezvous_signaling_new:
- * @uri: where the server is, `ws://HOST[:PORT]` or `wss://HOST[:PORT]`
+ * @uri: where the server is, `ws://HOST[:PORT]` or `wss://HOST[:PORT]`, or several of these with
+ *   commas between them
  * @tls_ca_file: (nullable): a PEM file with the authorities to trust; %NULL trusts the system's
  * @identity: (nullable): the PEM file with the key that owns the id; %NULL is the agent's
  *

@@ -36,8 +36,9 @@ install_common (GObjectClass *klass) {
                             kDefaultChannel, kSettable));
   add (PROP_RENDEZVOUS,
        g_param_spec_string ("rendezvous", "Rendezvous",
-                            "Where the peers meet: ws://HOST:PORT, wss://HOST:PORT, or local for "
-                            "peers of this machine and user",
+                            "Where the peers meet: ws://HOST:PORT, wss://HOST:PORT, several of "
+                            "these with commas between them (the next one is tried when one is "
+                            "away), or local for peers of this machine and user",
                             kLocalRendezvous, kSettable));
   add (PROP_SECRET,
        g_param_spec_string ("secret", "Secret",

@@ -81,7 +81,10 @@ parse_cat_options (int argc, char **argv) {
       {"id", 'i', 0, G_OPTION_ARG_STRING, id.out (), "Id of this side (default: a random one)",
        "ID"},
       {"rendezvous", 'r', 0, G_OPTION_ARG_STRING, rendezvous.out (),
-       "Where the peers meet: local (default), ws://HOST:PORT or wss://HOST:PORT", "URI"},
+       "Where the peers meet: local (default), ws://HOST:PORT or wss://HOST:PORT, or several of "
+       "these "
+       "with commas between them",
+       "URI"},
       {"channel", 'c', 0, G_OPTION_ARG_STRING, channel.out (),
        "Name of the channel (default: default)", "NAME"},
       {"secret", 's', 0, G_OPTION_ARG_STRING, secret.out (), "Secret that both sides know",

@@ -1,13 +1,19 @@
 #include "signaling/factory.hpp"
 
+#include <algorithm>
+#include <optional>
+
 #include "base/loop_thread.hpp"
 #include "signaling/client.hpp"
+#include "signaling/fallback_carrier.hpp"
 #include "signaling/local_carrier.hpp"
 #include "signaling/websocket_carrier.hpp"
 
 namespace p2p {
 
 namespace {
+
+constexpr std::size_t kMaxServers = 16;
 
 Error
 bad_uri (const std::string &uri, const std::string &what) {
@@ -47,6 +53,14 @@ parse_websocket_uri (const std::string &text) {
   return uri;
 }
 
+Result<SignalingUri>
+parse_rendezvous_uri (const std::string &text) {
+  for (const char *scheme : {"ws://", "wss://"})
+    if (g_ascii_strncasecmp (text.c_str (), scheme, std::char_traits<char>::length (scheme)) == 0)
+      return parse_websocket_uri (text);
+  return bad_uri (text, "the scheme must be local, ws:// or wss://");
+}
+
 }  // namespace
 
 Result<SignalingUri>
@@ -60,10 +74,20 @@ parse_signaling_uri (const std::string &text) {
       return bad_uri (text, "the path after \"local:\" must be absolute");
     return uri;
   }
-  for (const char *scheme : {"ws://", "wss://"})
-    if (g_ascii_strncasecmp (text.c_str (), scheme, std::char_traits<char>::length (scheme)) == 0)
-      return parse_websocket_uri (text);
-  return bad_uri (text, "the scheme must be local, ws:// or wss://");
+  std::optional<SignalingUri> first;
+  for (std::size_t at = 0; at <= text.size ();) {
+    const std::size_t end = std::min (text.find (',', at), text.size ());
+    auto uri = parse_rendezvous_uri (text.substr (at, end - at));
+    if (!uri) return uri;
+    if (!first)
+      first = std::move (*uri);
+    else
+      first->others.push_back (std::move (*uri));
+    at = end + 1;
+  }
+  if (first->others.size () >= kMaxServers)
+    return bad_uri ("…", "it lists more than " + std::to_string (kMaxServers) + " servers");
+  return std::move (*first);
 }
 
 Result<std::unique_ptr<Signaling>>
@@ -88,10 +112,21 @@ make_signaling (const std::string &text, std::shared_ptr<const SigningKey> key,
     return Error{
         P2P_ERROR_IDENTITY,
         "A rendezvous server gives ids to keys only; set an identity to use " + text + "."};
-  auto carrier = WebSocketCarrier::create (*uri, options.tls_ca_file);
-  if (!carrier) return carrier.error ();
+  auto first = WebSocketCarrier::create (*uri, options.tls_ca_file);
+  if (!first) return first.error ();
+  std::unique_ptr<SignalingCarrier> carrier = std::move (*first);
+  if (!uri->others.empty ()) {
+    std::vector<std::unique_ptr<SignalingCarrier>> carriers;
+    carriers.push_back (std::move (carrier));
+    for (const SignalingUri &other : uri->others) {
+      auto made = WebSocketCarrier::create (other, options.tls_ca_file);
+      if (!made) return made.error ();
+      carriers.push_back (std::move (*made));
+    }
+    carrier = std::make_unique<FallbackCarrier> (std::move (carriers), scheduler);
+  }
   return std::unique_ptr<Signaling> (
-      std::make_unique<SignalingClient> (std::move (*carrier), scheduler, std::move (key), timing));
+      std::make_unique<SignalingClient> (std::move (carrier), scheduler, std::move (key), timing));
 }
 
 }  // namespace p2p

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "signaling/key_proof.hpp"
@@ -17,13 +18,15 @@ struct SignalingUri {
   bool tls = false;
   std::string host;  // without brackets
   std::uint16_t port = 0;
-  std::string text;  // as handed to HTTP: "ws://host:port/path"
+  std::string text;                  // as handed to HTTP: "ws://host:port/path"
+  std::vector<SignalingUri> others;  // rendezvous servers to go to when this one is away
 };
 
 constexpr std::uint16_t kRendezvousPort = 7480;
 
-// "local", "local:/path/to.sock", "ws://host[:port][/path]" or "wss://host[:port][/path]". The
-// error names the part that is wrong. Thread-safe.
+// "local", "local:/path/to.sock", "ws://host[:port][/path]" or "wss://host[:port][/path]"; several
+// of the last two with commas between them are servers that share a backplane. The error names the
+// part that is wrong. Thread-safe.
 Result<SignalingUri> parse_signaling_uri (const std::string &uri);
 
 struct SignalingOptions {

@@ -21,6 +21,15 @@ TEST (SignalingUri, TakesTheFourForms) {
   EXPECT_EQ (uri->text, "wss://[2001:db8::1]:443/meet?x=1");
 }
 
+TEST (SignalingUri, SeveralServersStandWithCommas) {
+  const auto uri = parse_signaling_uri ("ws://one:1,wss://[::2]:2/x,ws://three");
+  ASSERT_TRUE (uri.ok ());
+  EXPECT_EQ (uri.value ().text, "ws://one:1/");
+  ASSERT_EQ (uri.value ().others.size (), 2u);
+  EXPECT_EQ (uri.value ().others[0].text, "wss://[::2]:2/x");
+  EXPECT_EQ (uri.value ().others[1].port, kRendezvousPort);
+}
+
 TEST (SignalingUri, ErrorsNameThePart) {
   const struct {
     const char *uri, *part;
@@ -37,6 +46,13 @@ TEST (SignalingUri, ErrorsNameThePart) {
       {"ws://example.org:http", "port"},
       {"ws://example.org/#x", "fragment"},
       {"ws://user:hunter2@example.org", "password"},
+      {"ws://one,local", "scheme"},
+      {"ws://one,", "scheme"},
+      {",ws://one", "scheme"},
+      {"ws://one,ws://:1", "host"},
+      {"ws://1,ws://2,ws://3,ws://4,ws://5,ws://6,ws://7,ws://8,ws://9,ws://10,ws://11,ws://12,"
+       "ws://13,ws://14,ws://15,ws://16,ws://17",
+       "16 servers"},
   };
   for (const auto &one : cases) {
     const auto uri = parse_signaling_uri (one.uri);
