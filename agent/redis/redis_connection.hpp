@@ -72,6 +72,8 @@ class RedisConnection final : private RedisLink::Observer {
   // be empty, `words` not. Not for commands that wait or that change what the connection is for.
   Status command (const std::vector<std::string> &words, Done done);
 
+  std::size_t queued_bytes () const { return pending_bytes_; }  // not answered yet
+
   // For a subscriber, at any time; kept over reconnections.
   void subscribe (const std::string &channel);
   void unsubscribe (const std::string &channel);

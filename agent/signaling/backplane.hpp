@@ -48,9 +48,9 @@ class Backplane {
     // Nobody hears what is sent to that server.
     virtual void backplane_unreachable (const std::string &server) = 0;
   };
-  // One for each claim; empty when the backplane has gone.
+  // One for each claim. None of them, or no call at all, when the backplane has gone; as below.
   using Decided = std::function<void (const std::vector<Verdict> &)>;
-  // The servers that hold them, in their order; empty: nobody. All empty when it has gone.
+  // The servers that hold them, in their order; empty: nobody.
   using Found = std::function<void (const std::vector<std::string> &)>;
 
   virtual ~Backplane () = default;
@@ -59,7 +59,7 @@ class Backplane {
   virtual void start (Observer *observer, const LeaseTimes &times) = 0;
   virtual void stop () = 0;                      // no call follows
   virtual const std::string &name () const = 0;  // of this server since it is up; no white space
-  // Also renews: the same token again.
+  // Also renews: the same token again, also under another name.
   virtual bool claim (const std::vector<Claim> &claims, Decided decided) = 0;
   virtual bool release (const Claim &claim) = 0;
   // Ids that nobody holds now, and their owners; `age_us` is how long they have been gone.

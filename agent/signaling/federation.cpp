@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/ptr.hpp"
+#include "signaling/key_proof.hpp"
+
 namespace p2p {
 
 namespace {
@@ -17,6 +20,14 @@ constexpr std::size_t kMaxLostServers = 256;
 // What they cost beside their strings.
 constexpr std::size_t kLeaseBytes = 512, kWishBytes = 256;
 
+std::string
+random_prefix () {
+  const std::string bytes = random_bytes (8);
+  const UniqueChars text (
+      g_base64_encode (reinterpret_cast<const guchar *> (bytes.data ()), bytes.size ()));
+  return text.get ();
+}
+
 }  // namespace
 
 Federation::Federation (Backplane &backplane, Scheduler &scheduler, Host &host, TimeUs hold_us)
@@ -24,6 +35,7 @@ Federation::Federation (Backplane &backplane, Scheduler &scheduler, Host &host, 
       scheduler_ (scheduler),
       host_ (host),
       hold_us_ (hold_us),
+      token_prefix_ (random_prefix ()),
       last_tick_ (scheduler.now ()),
       timer_ (scheduler.make_timer ([this] { on_tick (); })) {
   timer_->arm (scheduler_.now () + kBeatUs);
@@ -36,7 +48,7 @@ Federation::~Federation () {
 
 std::string
 Federation::new_token () {
-  return backplane_.name () + "-" + std::to_string (next_token_++);
+  return token_prefix_ + "-" + std::to_string (next_token_++);
 }
 
 bool
@@ -181,7 +193,6 @@ Federation::backplane_up () {
   for (auto &[id, lease] : leases_) {
     lease.announced = false;
     lease.renewed = 0;
-    lease.token = new_token ();
   }
   host_.backplane_changed (true, {});
   say ({}, {});  // a beat

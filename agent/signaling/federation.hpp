@@ -132,6 +132,7 @@ class Federation final : private Backplane::Observer {
   Scheduler &scheduler_;
   Host &host_;
   const TimeUs hold_us_;
+  const std::string token_prefix_;  // no two servers make the same
   bool up_ = false;
   std::uint64_t next_token_ = 1;
   std::map<std::string, Enrollment> claims_;  // under way, by token

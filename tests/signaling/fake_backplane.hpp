@@ -208,6 +208,7 @@ class FakeBackplane final : public Backplane {
     FakeRedis::Lease *lease = lease_of (claim.id);
     const TimeUs owned_until = now + std::max (times_.lease_us, times_.hold_us);
     if (lease && lease->token == claim.token) {
+      lease->server = name_;
       lease->until = now + times_.lease_us;
       if (owner) owner->until = owned_until;
       return Verdict::held;

@@ -17,6 +17,7 @@ constexpr int kUsageError = 2;
 struct Options {
   char **listen = nullptr;
   char *tls_cert = nullptr, *tls_key = nullptr;
+  char *backplane = nullptr, *backplane_file = nullptr;
   int max_clients = 10000, max_per_address = 128, max_memory_mib = 256, hold_hours = 24;
   gboolean no_stun = FALSE, verbose = FALSE, version = FALSE;
 
@@ -24,6 +25,8 @@ struct Options {
     g_strfreev (listen);
     g_free (tls_cert);
     g_free (tls_key);
+    g_free (backplane);
+    g_free (backplane_file);
   }
 };
 
@@ -39,6 +42,28 @@ load_certificate (const Options &options) {
                  std::string ("The TLS certificate or key cannot be read: ") + error->message +
                      ". See --tls-cert and --tls-key."};
   return certificate;
+}
+
+// Nothing when there is none.
+Result<std::optional<RedisAddress>>
+load_backplane (const Options &options) {
+  std::string uri = options.backplane ? options.backplane : "";
+  if (options.backplane_file) {
+    char *raw_text = nullptr;
+    GError *raw = nullptr;
+    const bool read = g_file_get_contents (options.backplane_file, &raw_text, nullptr, &raw);
+    const UniqueChars text (raw_text);
+    const UniqueError error (raw);
+    if (!read)
+      return Error{P2P_ERROR_INVALID_ARGUMENT,
+                   std::string ("--backplane-file cannot be read: ") + error->message + "."};
+    uri = g_strstrip (text.get ());
+  } else if (!options.backplane) {
+    return std::optional<RedisAddress> ();
+  }
+  auto address = parse_redis_uri (uri);
+  if (!address) return address.error ();
+  return std::optional<RedisAddress> (std::move (*address));
 }
 
 bool
@@ -62,6 +87,14 @@ parse (Options &options, int &argc, char **&argv) {
        "Most memory for clients, ids and queues (default: 256)", "MIB"},
       {"hold", 0, 0, G_OPTION_ARG_INT, &options.hold_hours,
        "How long an id stays its owner's after it has gone (default: 24)", "HOURS"},
+      {"backplane", 0, 0, G_OPTION_ARG_STRING, &options.backplane,
+       "Share ids with all servers that use the same Redis: redis://host[:port][/db] or "
+       "redis+unix:///path[?db=db]; with a password, take --backplane-file",
+       "URI"},
+      {"backplane-file", 0, 0, G_OPTION_ARG_FILENAME, &options.backplane_file,
+       "The same, out of a file that other users cannot read, as the list of processes shows "
+       "--backplane",
+       "FILE"},
       {"no-stun", 0, 0, G_OPTION_ARG_NONE, &options.no_stun, "Do not answer STUN requests",
        nullptr},
       {"verbose", 'v', 0, G_OPTION_ARG_NONE, &options.verbose,
@@ -81,6 +114,8 @@ parse (Options &options, int &argc, char **&argv) {
     wrong = "There are no arguments beside the options.";
   else if (options.tls_key && !options.tls_cert)
     wrong = "--tls-key needs --tls-cert.";
+  else if (options.backplane && options.backplane_file)
+    wrong = "--backplane and --backplane-file exclude each other.";
   else if (options.max_clients < 1 || options.max_memory_mib < 1)
     wrong = "--max-clients and --max-memory must be at least 1.";
   else if (options.max_per_address < 0 || options.hold_hours < 0)
@@ -144,7 +179,13 @@ main (int argc, char **argv) {
     std::fprintf (stderr, "p2p-rendezvous: %s\n", certificate.error ().message.c_str ());
     return kUsageError;
   }
+  auto backplane = load_backplane (options);
+  if (!backplane) {
+    std::fprintf (stderr, "p2p-rendezvous: %s\n", backplane.error ().message.c_str ());
+    return kUsageError;
+  }
   ServerConfig config;
+  config.backplane = std::move (*backplane);
   config.certificate = *certificate;
   config.stun = !options.no_stun;
   config.broker.max_clients = static_cast<std::size_t> (options.max_clients);

@@ -76,7 +76,11 @@ struct RendezvousServer::Peer {
 RendezvousServer::RendezvousServer (const ServerConfig &config)
     : config_ (config),
       scheduler_ (g_main_context_get_thread_default ()),
-      broker_ (config.broker, scheduler_, *this),
+      backplane_ (config.backplane
+                      ? std::make_unique<RedisBackplane> (g_main_context_get_thread_default (),
+                                                          scheduler_, *config.backplane)
+                      : nullptr),
+      broker_ (config.broker, scheduler_, *this, backplane_.get ()),
       soup_ (Ref<SoupServer>::adopt (SOUP_SERVER (
           g_object_new (SOUP_TYPE_SERVER, "server-header", "p2p-rendezvous", nullptr)))),
       tick_ (scheduler_.make_timer ([this] { on_tick (); })) {
@@ -302,12 +306,20 @@ RendezvousServer::on_healthz (SoupServerMessage *message) const {
     return;
   }
   const BrokerStats stats = broker_.stats ();
+  const FederationStats shared = broker_.backplane_stats ();
+  const UniqueChars backplane (g_strdup_printf (
+      ",\"backplane\":{\"up\":%s,\"servers\":%zu,\"contacts\":%zu,\"sent\":%" G_GUINT64_FORMAT
+      ",\"received\":%" G_GUINT64_FORMAT ",\"dropped\":%" G_GUINT64_FORMAT
+      ",\"malformed\":%" G_GUINT64_FORMAT "}",
+      shared.up ? "true" : "false", shared.servers, shared.contacts, shared.sent, shared.received,
+      shared.dropped, shared.malformed));
   const UniqueChars body (g_strdup_printf (
       "{\"status\":\"ok\",\"clients\":%zu,\"ids\":%zu,\"held\":%zu,\"memory-bytes\":%zu,"
       "\"messages\":%" G_GUINT64_FORMAT ",\"messages-dropped\":%" G_GUINT64_FORMAT
-      ",\"bad-frames\":%" G_GUINT64_FORMAT ",\"closed\":%" G_GUINT64_FORMAT "}\n",
+      ",\"bad-frames\":%" G_GUINT64_FORMAT ",\"closed\":%" G_GUINT64_FORMAT "%s}\n",
       stats.clients, stats.ids, stats.held, stats.memory_bytes, stats.messages,
-      stats.messages_dropped, stats.bad_frames, stats.closed));
+      stats.messages_dropped, stats.bad_frames, stats.closed,
+      config_.backplane ? backplane.get () : ""));
   soup_server_message_set_response (message, "application/json", SOUP_MEMORY_COPY, body.get (),
                                     std::char_traits<char>::length (body.get ()));
   soup_server_message_set_status (message, SOUP_STATUS_OK, nullptr);
@@ -349,6 +361,14 @@ RendezvousServer::broker_close (Broker::ClientId client, Broker::CloseReason rea
   g_message ("event=closed client=%" G_GUINT64_FORMAT " source=%s reason=\"%s\"", client,
              it->second->connection->source.c_str (), words.text);
   close (*it->second, words.code, words.text);
+}
+
+void
+RendezvousServer::broker_backplane (bool up, const std::string &reason) {
+  if (up)
+    g_message ("event=backplane-up backplane=%s", config_.backplane->text.c_str ());
+  else
+    g_warning ("event=backplane-down reason=\"%s\"", reason.c_str ());
 }
 
 }  // namespace p2p

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/ptr.hpp"
 #include "base/scheduler.hpp"
+#include "rendezvous/redis_backplane.hpp"
 #include "rendezvous/stun_responder.hpp"
 #include "signaling/broker.hpp"
 
@@ -21,6 +23,7 @@ struct ServerConfig {
   BrokerConfig broker;
   Ref<GTlsCertificate> certificate;  // null: plain ws
   bool stun = true;
+  std::optional<RedisAddress> backplane;  // what it shares with other servers
 };
 
 class RendezvousServer final : private Broker::FrontEnd {
@@ -54,9 +57,11 @@ class RendezvousServer final : private Broker::FrontEnd {
 
   void broker_send (Broker::ClientId client, const std::string &frame) override;
   void broker_close (Broker::ClientId client, Broker::CloseReason reason) override;
+  void broker_backplane (bool up, const std::string &reason) override;
 
   ServerConfig config_;
   LoopScheduler scheduler_;
+  const std::unique_ptr<RedisBackplane> backplane_;  // null: it is alone
   Broker broker_;
   Ref<SoupServer> soup_;
   std::vector<std::unique_ptr<Port>> ports_;
