@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     "agent/session": {"base", "transport"},
     "agent/signaling": {"base"},
     "agent/core": {"base", "net", "path", "ice", "transport", "session", "signaling"},
-    "agent": {"base", "net", "path", "ice", "transport", "session", "signaling", "core", "p2p"},
+    "agent": {"base", "turn", "net", "path", "ice", "transport", "session", "signaling", "core", "p2p"},
     "agent/p2p": set(),  # the public headers
     "gst": {"p2p"},
     "tools": {"p2p"},
