@@ -30,7 +30,8 @@ Allocation::allocate (Requester::Done done) {
     request->add_u32 (kRequestedTransport, kUdp);
     if (wishes_.lifetime_s > 0) request->add_u32 (kLifetime, wishes_.lifetime_s);
     if (wishes_.both_families)
-      request->add_u32 (kAdditionalAddressFamily, family_value (Family::ipv6));
+      for (const std::uint16_t number : {kAdditionalAddressFamily, kDraftAdditionalAddressFamily})
+        request->add_u32 (number, family_value (Family::ipv6));
     else if (wishes_.family)
       request->add_u32 (kRequestedAddressFamily, family_value (*wishes_.family));
     if (wishes_.dont_fragment) request->add (kDontFragment, {});

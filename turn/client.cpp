@@ -445,6 +445,7 @@ Client::tell (Event::Kind kind, P2pTurnReason reason, int code, const std::strin
   if (reason != P2P_TURN_REASON_NONE) message += std::string (": ") + reason_text (reason);
   if (code != 0) message += " (" + std::to_string (code) + ")";
   if (!text.empty ()) message += "; " + text;
+  if (message.back () == '.') message.pop_back ();
   host_.turn_event ({kind, reason, code, message + ".", std::nullopt});
 }
 

@@ -54,6 +54,7 @@ enum Attribute : std::uint16_t {
   kAlternateServer = 0x8023,
   kFingerprint = 0x8028,
   kMobilityTicket = 0x8030,
+  kDraftAdditionalAddressFamily = 0x8032,  // what coturn took before it had RFC 8656's
 };
 
 using TransactionId = std::array<std::uint8_t, 12>;
