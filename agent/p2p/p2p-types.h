@@ -46,6 +46,10 @@ G_DECLARE_INTERFACE (P2pPathFactory, p2p_path_factory, P2P, PATH_FACTORY, GObjec
 P2P_API
 G_DECLARE_FINAL_TYPE (P2pMemoryNetwork, p2p_memory_network, P2P, MEMORY_NETWORK, GObject)
 
+#define P2P_TYPE_TURN_CLIENT (p2p_turn_client_get_type ())
+P2P_API
+G_DECLARE_FINAL_TYPE (P2pTurnClient, p2p_turn_client, P2P, TURN_CLIENT, GObject)
+
 typedef struct _P2pChannelOptions P2pChannelOptions;
 typedef struct _P2pMessage P2pMessage;
 typedef struct _P2pNetworkConfig P2pNetworkConfig;
