@@ -8,5 +8,6 @@
 #include <p2p/p2p-path.h>
 #include <p2p/p2p-session-store.h>
 #include <p2p/p2p-signaling.h>
+#include <p2p/p2p-turn-client.h>
 #include <p2p/p2p-types.h>
 #include <p2p/p2p-version.h>

@@ -326,7 +326,7 @@ TEST_F (Lines, APathThatSaysItFailedIsABreakAtOnceAndAnotherTakesItsPlace) {
 }
 
 TEST_F (Lines, ARelayedConnectionMovesToADirectWayOnceThereIsOneAndToNoOtherRelay) {
-  each_seed (kSeeds / 25, {}, [&] (World &world) {
+  each_seed (kSeeds / 250, {}, [&] (World &world) {
     world.set_links (link_with (10 * kMillisecond));
     world.set_relayed (true);
     connect (world);

@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "agent/signaling": {"base", "redis"},
     "agent/core": {"base", "net", "store", "path", "ice", "transport", "session", "signaling"},
     "agent": {
-        "base", "net", "store", "path", "ice", "transport", "session", "signaling", "core", "p2p",
+        "base", "turn", "net", "store", "path", "ice", "transport", "session", "signaling", "core", "p2p",
     },
     "agent/p2p": set(),  # the public headers
     "gst": {"p2p"},
