@@ -120,6 +120,15 @@ def indent(text):
     return "\n".join("    " + line for line in text.splitlines())
 
 
+def plan(meson_args):
+    """The runs of meson. The laboratory's tests mostly wait, so that more of them run side by side."""
+    if any(not argument.startswith("-") or "suite" in argument for argument in meson_args):
+        return [("testlog", meson_args)]
+    side_by_side = str(2 * (os.cpu_count() or 1))
+    return [("testlog", meson_args + ["--no-suite", "lab"]),
+            ("testlog-lab", meson_args + ["--suite", "lab", "--num-processes", side_by_side])]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("build_dir", type=pathlib.Path)
@@ -137,15 +146,16 @@ def main():
             # The report of an earlier run must not stand in for a program that dies in this one.
             report_path(build_dir, test).unlink(missing_ok=True)
 
-    log = build_dir / "meson-logs" / "testlog.json"
-    log.unlink(missing_ok=True)
-    command = ["meson", "test", "-C", str(build_dir), "--no-rebuild"]
-    status = subprocess.run(command + meson_args).returncode
-
+    status = 0
     results = []
-    if log.exists():
-        with log.open(encoding="utf-8", errors="replace") as lines:
-            results = [json.loads(line) for line in lines if line.strip()]
+    for name, arguments in plan(meson_args):
+        log = build_dir / "meson-logs" / f"{name}.json"
+        log.unlink(missing_ok=True)
+        command = ["meson", "test", "-C", str(build_dir), "--no-rebuild", "--logbase", name]
+        status = subprocess.run(command + arguments).returncode or status
+        if log.exists():
+            with log.open(encoding="utf-8", errors="replace") as lines:
+                results += [json.loads(line) for line in lines if line.strip()]
     for result in results:
         # Meson logs a test as `suite / name`, or `project:suite / name`.
         name = result["name"].rpartition(" / ")[2]
