@@ -215,7 +215,9 @@ TEST_P (TurnRelay, MovesItsAllocationToAnotherFiveTuple) {
       << end.story ();
   // coturn moves what was made over UDP alone.
   on_core ([&] {
-    if (GetParam () == Protocol::udp) EXPECT_EQ (end.relayed (), before);
+    if (GetParam () == Protocol::udp) {
+      EXPECT_EQ (end.relayed (), before);
+    }
   });
   expect_echo (end, "after");
 }
