@@ -660,6 +660,8 @@ p2p_turn_client_allocate_async (P2pTurnClient *self, GCancellable *cancellable,
  * @self: a client
  * @result: what the callback got
  *
+ * Finishes [method@P2p.TurnClient.allocate_async].
+ *
  * Returns: %FALSE with an error when no server gave a relay
  *
  * Since: 1.0

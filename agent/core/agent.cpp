@@ -56,6 +56,8 @@ Agent::~Agent () {
   if (store_) store_->set_observer (nullptr);
   for (const auto &connection : living ()) connection->shut_down ("the agent is gone");
   for (const auto &[peer, connection] : successors_) connection->shut_down ("the agent is gone");
+  // What has ended is not to come back.
+  close_store ([] {});
 }
 
 // With the first connection: the monitor is the core thread's.

@@ -125,6 +125,7 @@ class Restart : public WorldTest {
     side.receiving.reset ();
     world.post_pending ();
     ASSERT_TRUE (gone.expired ());
+    world.run_for (10 * kMillisecond);  // what it still wrote never got there
     side.disk->owners[side.id] = written;
     side.disk->owners[side.id].held = false;
     world.set_links (usual);
