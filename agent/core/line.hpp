@@ -159,6 +159,7 @@ class Line final : private LineWatch::Observer,
   void end_break (bool new_transport);
 
   // line_transport.cpp
+  static std::uint64_t name_after (std::uint64_t name);
   void want_transport ();
   void begin_transport ();
   void transport_ready ();
@@ -194,7 +195,8 @@ class Line final : private LineWatch::Observer,
   bool transport_ended_ = false;   // and no other one carries the session yet
   bool transport_wanted_ = false;  // and this side asks the peer for one, over the ways there are
   bool want_again_ = false;        // after a handshake that failed
-  std::uint64_t transport_name_ = 0;               // of the last one that either side asked for
+  std::uint64_t transport_name_ = 0;  // of the last one that either side asked for
+  std::uint64_t transport_here_ = 0;  // of the one in use; 0 when it was not asked for by pings
   std::unique_ptr<TransportHandshake> handshake_;  // uses the ways of carrier_: retired before it
   std::optional<Memory> memory_;                   // of the time before this process
   bool pair_resumed_ = false;                      // its pair was tried

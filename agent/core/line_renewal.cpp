@@ -209,8 +209,8 @@ Line::receive_signal (const PeerSignal &signal, bool in_band) {
   if (!live_) return false;
   if (signal.kind == PeerSignal::Kind::hello) {
     // What was asked for may have come meanwhile, by pings.
-    const bool here = carrier_ && carrier_->transport && !transport_ended_ && transport_name_ > 0;
-    new_transport_asked_ = signal.new_transport && !(here && signal.transport == transport_name_);
+    const bool here = carrier_ && carrier_->transport && !transport_ended_ && transport_here_ > 0;
+    new_transport_asked_ = signal.new_transport && !(here && signal.transport == transport_here_);
     if (!in_band) doubt_line ();
     return negotiation_.receive (signal);
   }
@@ -325,6 +325,9 @@ Line::generation_connected (Generation &generation, Carrier carrier) {
   if (broken_) transport_ended_ = true;
   end_handshake ();
   transport_wanted_ = false;
+  transport_here_ = 0;
+  // The peer may have the one that was asked for by pings: whoever asks on means another one.
+  transport_name_ = name_after (transport_name_);
   watch_.set_transport (transport_name_, false);
   host_.line_transport (*carrier.transport);
   drop_carrier ();

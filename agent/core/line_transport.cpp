@@ -19,12 +19,12 @@ constexpr TimeUs kHandshakeTimeout = 3 * kSecond;
 // Of a name, what is random: two sides that count from different points do not mean the same one.
 constexpr unsigned kRandomBits = 16;
 
+}  // namespace
+
 std::uint64_t
-name_after (std::uint64_t name) {
+Line::name_after (std::uint64_t name) {
   return ((name >> kRandomBits) + 1) << kRandomBits | (g_random_int () & 0xffff);
 }
-
-}  // namespace
 
 void
 Line::transport_ended (const Error &error) {
@@ -102,6 +102,7 @@ Line::transport_ready () {
   carrier_->transport = handshake_->take ();
   retire (std::move (handshake_));
   transport_wanted_ = false;
+  transport_here_ = transport_name_;
   watch_.set_transport (transport_name_, false);
   watch_.follow (carrier_->transport.get ());
   host_.line_transport (*carrier_->transport);

@@ -68,7 +68,7 @@ PathGroup::add (Path &path) {
   members_.push_back (std::make_unique<Member> (*this, way, path));
   Member &added = *members_.back ();
   if (members_.size () == 1 && in_use_ == 0) in_use_ = way;
-  if (receiver_) added.listen ();
+  if (receiver_ || observer_) added.listen ();
   return way;
 }
 
@@ -118,9 +118,20 @@ PathGroup::last_carried_us (Way way) const {
 }
 
 void
+PathGroup::set_observer (Observer *observer) {
+  const bool heard = receiver_ || observer_;
+  observer_ = observer;
+  if (observer && !heard) listen ();
+}
+
+void
 PathGroup::set_receiver (Path::Receiver *receiver) {
   receiver_ = receiver;
-  if (!receiver) return;
+  if (receiver) listen ();
+}
+
+void
+PathGroup::listen () {
   // By number: what waits in one may add or remove others.
   for (const Way way : ways ())
     if (Member *member = find (way)) member->listen ();

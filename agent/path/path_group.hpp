@@ -34,7 +34,8 @@ class PathGroup final : public Path {
   PathGroup (const PathGroup &) = delete;
   PathGroup &operator= (const PathGroup &) = delete;
 
-  void set_observer (Observer *observer) { observer_ = observer; }
+  // With an observer, probes are heard also while nobody receives; the rest is dropped then.
+  void set_observer (Observer *observer);
   // The path is somebody else's, who removes it here before it goes. The first one is in use.
   Way add (Path &path);
   void remove (Way way);  // of the one in use: then none is, until use()
@@ -59,6 +60,7 @@ class PathGroup final : public Path {
  private:
   class Member;
   Member *find (Way way) const;
+  void listen ();
   Member *member_in_use () const { return find (in_use_); }
 
   Scheduler &scheduler_;

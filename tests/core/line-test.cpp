@@ -293,7 +293,7 @@ TEST_F (Lines, ATransportThatEndsIsReplacedAndNothingIsLostOrDoubled) {
     run (world, 5 * kSecond);
     Side &told = sides != 0 ? alice : bob;
     EXPECT_EQ (told.told->broken, 1);
-    EXPECT_EQ (told.told->restored, 1);
+    EXPECT_EQ (told.told->restored, 1) << told.told->removed << told.connection->snapshot ().reason;
     EXPECT_TRUE (told.connection->snapshot ().restored.new_transport);
     finish (world);
   });

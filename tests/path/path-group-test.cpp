@@ -105,3 +105,15 @@ TEST_F (Groups, AWayThatIsRemovedIsHeardNoMore) {
   scheduler.run_for (kMillisecond);
   EXPECT_TRUE (far_above.received.empty ());
 }
+
+TEST_F (Groups, ProbesAreHeardWhileNobodyReceives) {
+  PathGroup alone{scheduler};
+  const auto link = MemoryLink::create (scheduler, 3);
+  Beside beside;
+  alone.set_observer (&beside);
+  const PathGroup::Way way = alone.add (link->b ());
+  (void)link->a ().send (ByteView (kProbe), kProbe.size ());
+  scheduler.run_for (kMillisecond);
+  ASSERT_EQ (beside.probes.size (), 1U);
+  EXPECT_EQ (beside.probes[0], std::pair (way, kProbe));
+}
