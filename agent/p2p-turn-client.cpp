@@ -712,6 +712,8 @@ p2p_turn_client_close_async (P2pTurnClient *self, GCancellable *cancellable,
  * @self: a client
  * @result: what the callback got
  *
+ * Finishes [method@P2p.TurnClient.close_async].
+ *
  * Returns: %FALSE with an error when the waiting was cancelled
  *
  * Since: 1.0
@@ -857,6 +859,8 @@ p2p_turn_client_receive_async (P2pTurnClient *self, GCancellable *cancellable,
  * @self: a client
  * @result: what the callback got
  * @peer: (out) (optional) (transfer full): who sent it
+ *
+ * Finishes [method@P2p.TurnClient.receive_async].
  *
  * Returns: (transfer full): the datagram, or %NULL with an error
  *

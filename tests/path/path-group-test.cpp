@@ -107,8 +107,8 @@ TEST_F (Groups, AWayThatIsRemovedIsHeardNoMore) {
 }
 
 TEST_F (Groups, ProbesAreHeardWhileNobodyReceives) {
-  PathGroup alone{scheduler};
   const auto link = MemoryLink::create (scheduler, 3);
+  PathGroup alone{scheduler};
   Beside beside;
   alone.set_observer (&beside);
   const PathGroup::Way way = alone.add (link->b ());
