@@ -135,7 +135,7 @@ TurnSession::add_peer (const turn::Address &peer) {
   {
     const MutexLock lock (mutex_);
     if (ended_) return ended_;
-    if (const Status refused = policy_.check (peer, relayed_)) {
+    if (Status refused = policy_.check (peer, relayed_)) {
       ++refused_peers_;
       return refused;
     }

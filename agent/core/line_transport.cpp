@@ -78,7 +78,6 @@ Line::begin_transport () {
   if (!transport_ended_) {
     transport_ended_ = true;
     break_detail_ = "the peer has begun anew";
-    host_.line_detach ();
     watch_.follow (nullptr);
     watch_.break_now (BreakReason::transport);
     if (over_ || !carrier_) return;
@@ -88,6 +87,9 @@ Line::begin_transport () {
   if (!generation && !generations_.empty ()) generation = generations_.front ().get ();
   if (!generation) return;
   handshake_.reset ();
+  // One that has not said hello yet may be attached all the same.
+  host_.line_detach ();
+  watch_.follow (nullptr);
   carrier_->transport.reset ();
   QuicConfig config = generation->attempt ().quic_config (client_);
   config.handshake_timeout_us = kHandshakeTimeout;

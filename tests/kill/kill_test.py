@@ -109,9 +109,14 @@ def one_run(number, options, rendezvous):
         kills = chance.randint(2, options.kills)
         problem = None
         while problem is None and not all(side.finished() for side in sides):
+            crashed = [side for side in sides if side.finished() and side.process.returncode != 0]
+            if crashed:
+                problem = f"{crashed[0].name} ended with {crashed[0].process.returncode}"
+                break
             if time.monotonic() > until:
                 problem = f"not done after {RUN_TIMEOUT_S} s"
-            early = all(not side.finished() and side.done() < options.messages * 9 // 10
+            # From when both have something in their stores: before that a session is a new one.
+            early = all(not side.finished() and 0 < side.done() < options.messages * 9 // 10
                         for side in sides)
             if not early or kills == 0:
                 time.sleep(0.02)

@@ -61,7 +61,7 @@ case $1 in
     # All that bob had, so that it is the one in use.
     port=$(python3 - "$lab_dir/bob.db" <<'PY'
 import json, sqlite3, sys
-rows = sqlite3.connect(sys.argv[1]).execute("select value from item where key like '%/session'")
+rows = sqlite3.connect(sys.argv[1]).execute("select value from item where cast(key as text) like '%/session'")
 print(json.loads(bytes(rows.fetchone()[0]))["pair"]["local-port"])
 PY
     )
