@@ -382,7 +382,7 @@ Client::receive (ByteView packet) {
 
 Status
 Client::add_peer (const Address &peer) {
-  if (const Status refused = config_.policy.check (peer, relayed ())) {
+  if (Status refused = config_.policy.check (peer, relayed ())) {
     ++peers_.stats ().refused_peers;
     return refused;
   }

@@ -23,7 +23,7 @@ struct Connector::State : std::enable_shared_from_this<State> {
 
   void begin ();
   void begin_udp ();
-  void looked_up (std::vector<Address> addresses, const std::string &problem);
+  void looked_up (const std::vector<Address> &addresses, const std::string &problem);
   void begin_stream ();
   void connected (Ref<GSocketConnection> connection);
   void secured (Ref<GIOStream> stream);
@@ -133,7 +133,7 @@ Connector::State::begin_udp () {
       for (const GList *item = list; item; item = item->next)
         if (const auto address = from_inet (G_INET_ADDRESS (item->data), state->target.port))
           addresses.push_back (*address);
-      state->looked_up (std::move (addresses), error ? error->message : "it has no address");
+      state->looked_up (addresses, error ? error->message : "it has no address");
     }
     g_resolver_free_addresses (list);
   };
@@ -142,7 +142,7 @@ Connector::State::begin_udp () {
 }
 
 void
-Connector::State::looked_up (std::vector<Address> addresses, const std::string &problem) {
+Connector::State::looked_up (const std::vector<Address> &addresses, const std::string &problem) {
   if (addresses.empty ()) {
     fail (P2P_ERROR_NOT_FOUND, problem);
     return;

@@ -49,8 +49,13 @@ alice=$lab_pid
 await 'a flow both ways' 20 flows 200
 
 [ "$1" = signaling ] || kill "$lab_rendezvous_pid"
+# Until they are gone, so are not their ports.
 kill -9 "$bob"
-[ "$1" != both ] || kill -9 "$alice"
+wait "$bob" || true
+if [ "$1" = both ]; then
+  kill -9 "$alice"
+  wait "$alice" || true
+fi
 case $1 in
   no-mapping) "$lab_here/natlab.sh" rebind b ;;
   signaling)
@@ -82,7 +87,7 @@ if [ "$1" = both ]; then
 fi
 await 'the end' 40 ended
 for pid in "$alice" "$bob"; do wait "$pid" || lab_fail "a peer ended with an error: $(story)"; done
-[ -z "${thief:-}" ] || kill "$thief"
+[ -z "${thief:-}" ] || kill "$thief" || lab_fail "nobody had the port: $(cat "$lab_dir/thief.log")"
 seq -f '%015.0f' 0 $((messages - 1)) >"$lab_dir/wanted"
 for peer in alice bob; do
   cmp "$lab_dir/wanted" "$lab_dir/$peer.effects" || lab_fail "$peer's effects are others: $(story)"
