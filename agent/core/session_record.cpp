@@ -11,7 +11,6 @@ namespace {
 
 constexpr int kRecordVersion = 1;
 constexpr std::size_t kMaxTextBytes = 256;
-constexpr std::size_t kMaxPairBytes = 1024;
 
 std::string
 hex_of (const SharedSecret &bytes) {

@@ -108,7 +108,7 @@ Receiver::taken_ahead (std::uint64_t seq) {
 
 void
 Receiver::keep () {
-  if (!kept_) kept_.emplace ();
+  if (!kept_) kept_ = Kept ();
 }
 
 void

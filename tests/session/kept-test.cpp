@@ -328,11 +328,11 @@ class Kills : public Kept, public ::testing::WithParamInterface<bool> {
   void use (Session &session, Application &app, Side &side, const std::string &in) {
     app.keeps = false;
     app.takes = false;
-    app.on_message = [this, &side, in] (Channel &channel, const Message &message) {
+    app.on_message = [ordered = GetParam (), &side, in] (Channel &channel, const Message &message) {
       if (channel.name () != in) return;
       // What it has already comes again where it was not believed yet.
       if (side.effects.count (message.seq) == 0) {
-        ASSERT_TRUE (!GetParam () || message.seq == side.effects.size ());
+        ASSERT_TRUE (!ordered || message.seq == side.effects.size ());
         side.effects[message.seq] = text_of (message.payload);
       }
       channel.consumed (message);
