@@ -146,6 +146,7 @@ main (int argc, char **argv) {
   p2p_channel_options_set_durable (options, TRUE);
   p2p_channel_options_set_manual_confirm (options, TRUE);
   channel = p2p_connection_open_channel (connection, "log", options, &error);
+  p2p_channel_options_free (options);
   if (!channel) die ("channel", error);
   if (done > 0) p2p_channel_confirm (channel, done - 1);
 
@@ -160,5 +161,9 @@ main (int argc, char **argv) {
   say ("done", argv[1]);
   p2p_agent_close_async (agent, NULL, closed, loop);
   g_thread_join (loop_thread);
+  g_object_unref (channel);
+  g_object_unref (connection);
+  g_object_unref (agent);
+  g_main_loop_unref (loop);
   return 0;
 }
