@@ -552,6 +552,8 @@ p2p_turn_client_class_init (P2pTurnClientClass *klass) {
 /**
  * p2p_turn_client_new:
  *
+ * A client without a server; nothing is sent before it is asked to allocate.
+ *
  * Makes a client that has no server yet. Its signals are emitted in the main context that is the
  * thread's default now.
  *
@@ -728,6 +730,8 @@ p2p_turn_client_close_finish (P2pTurnClient *self, GAsyncResult *result, GError 
  * p2p_turn_client_is_allocated:
  * @self: a client
  *
+ * Whether there is a relay now.
+ *
  * Returns: whether there is an allocation now
  *
  * Since: 1.0
@@ -764,6 +768,9 @@ p2p_turn_client_get_relayed_address (P2pTurnClient *self, GSocketFamily family) 
 /**
  * p2p_turn_client_get_max_datagram_size:
  * @self: a client
+ *
+ * The longest datagram that [method@P2p.TurnClient.send] takes, which depends on the way to the
+ * relay.
  *
  * Returns: what [method@P2p.TurnClient.send] takes at most, in bytes
  *

@@ -73,9 +73,16 @@ PY
     lab_start "$lab_dir/thief.log" ip netns exec "$LAB-hb" python3 -c "
 import socket, time
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(('10.2.0.2', $port))
+while True:
+    try:
+        s.bind(('10.2.0.2', $port))
+        break
+    except OSError:
+        time.sleep(0.01)
+print('bound', flush=True)
 time.sleep(60)"
     thief=$lab_pid
+    await 'the port' 5 grep -q bound "$lab_dir/thief.log"
     ;;
 esac
 sleep 0.3
