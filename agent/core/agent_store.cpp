@@ -86,8 +86,7 @@ Agent::restore (const std::vector<StoreItem> &items) {
       continue;
     }
     if (observer) observer->agent_warning (*bad);
-    // Never merged with what comes instead: a new session begins with nothing.
-    Keeper (store_, clock_, kept.peer).forget ();
+    // It stays, for whoever mends what is wrong; a new session with that peer begins by erasing it.
     if (asked_for) continue;
     const MutexLock lock (mutex_);
     connections_.erase (kept.peer);
