@@ -46,9 +46,14 @@ Keeper::forget () {
   if (std::exchange (over_, true)) return;
   set_session (nullptr);
   timer_->disarm ();
+  commit ({erase_all ()}, false);
+}
+
+StoreChange
+Keeper::erase_all () const {
   std::string end = prefix_;
   end.back () = kAfterSeparator;
-  commit ({StoreChange::erase_range (prefix_, end)}, false);
+  return StoreChange::erase_range (prefix_, end);
 }
 
 void
@@ -70,11 +75,7 @@ Keeper::turn () {
   if (busy_ || over_ || !std::exchange (changes_, false)) return;
   urgent_ = false;
   StoreBatch batch;
-  if (std::exchange (erase_first_, false)) {
-    std::string end = prefix_;
-    end.back () = kAfterSeparator;
-    batch.push_back (StoreChange::erase_range (prefix_, end));
-  }
+  if (std::exchange (erase_first_, false)) batch.push_back (erase_all ());
   if (std::exchange (record_dirty_, false)) {
     std::string text = session_record_to_json (*record_, Secrets::shown);
     if (text != record_text_)

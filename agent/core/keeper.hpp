@@ -42,6 +42,7 @@ class Keeper final : public SessionKeeper {
   void session_has_changes (bool urgent) override;
   void arm ();
   void turn ();
+  StoreChange erase_all () const;
   void commit (StoreBatch batch, bool of_session);
 
   const std::weak_ptr<SessionStore> store_;

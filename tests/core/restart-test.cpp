@@ -85,8 +85,9 @@ struct Side {
 
 class Restart : public WorldTest {
  protected:
-  void begin (World &world, Side &side, bool kept = true) {
+  void begin (World &world, Side &side, bool kept = true, const char *identity = nullptr) {
     AgentSettings settings = settings_of (side.id, false);
+    if (identity) settings.identity_path = directory_ + "/" + identity + ".pem";
     if (kept)
       settings.make_store = [&world, &side] () -> Result<std::unique_ptr<SessionStore>> {
         MemoryStore::Options options;
@@ -279,6 +280,24 @@ TEST_F (Restart, AnOlderCopyOfTheStoreIsRefusedWithTheReason) {
       side->connection.reset ();
     }
     world.post_pending ();
+  });
+}
+
+TEST_F (Restart, UnderAnotherIdentityNothingIsRestoredAndNothingIsLost) {
+  each_seed (2, [&] (World &world) {
+    connect (world);
+    run (world, kSecond);
+    kill (world, alice);
+    kill (world, bob);
+    const std::size_t kept = bob.disk->owners["bob"].items.size ();
+    begin (world, bob, true, "alice");
+    run (world, kSecond);
+    EXPECT_EQ (bob.told->state, P2P_CONNECTION_STATE_CONNECTING);
+    EXPECT_EQ (bob.disk->owners["bob"].items.size (), kept);
+    kill (world, bob);
+    begin (world, bob);
+    begin (world, alice);
+    finish (world);
   });
 }
 
