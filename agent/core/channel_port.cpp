@@ -1,5 +1,7 @@
 #include "core/channel_port.hpp"
 
+#include <algorithm>
+
 namespace p2p {
 
 namespace {
@@ -179,8 +181,10 @@ ChannelPort::confirm (std::uint64_t seq) {
     taken_.push_back (std::move (*message));
     message = unconfirmed_.erase (message);
   }
-  // The same again says nothing new.
-  if (!here && confirmed_ahead_.size () < kMaxConfirmedAhead) confirmed_ahead_.push_back (seq);
+  if (!here && options_.ordered && !confirmed_ahead_.empty ())
+    confirmed_ahead_.back () = std::max (confirmed_ahead_.back (), seq);
+  else if (!here && confirmed_ahead_.size () < kMaxConfirmedAhead)
+    confirmed_ahead_.push_back (seq);
   ask_for_turn (std::move (lock));
 }
 

@@ -17,7 +17,8 @@ namespace p2p {
 
 // So much of what was taken is told to the core at once: well below what throttles a receiver.
 constexpr std::uint64_t kTakenBytesPerTurn = 256 * 1024;
-// Numbers that were confirmed without their messages, until the core looks.
+// Numbers of an unordered channel that were confirmed without their messages, until the core looks;
+// a message whose number finds no room comes again, with the same number.
 constexpr std::size_t kMaxConfirmedAhead = 65536;
 
 class ChannelPort {
