@@ -158,7 +158,7 @@ ChannelPort::try_kept (std::uint64_t ticket) const {
 Status
 ChannelPort::send (const Message &message, GCancellable *cancellable, bool *cancelled) {
   std::uint64_t ticket = 0;
-  const Status status = retry (outgoing_changed_, cancellable, cancelled, [&] {
+  Status status = retry (outgoing_changed_, cancellable, cancelled, [&] {
     Status sent = send_locked (message);
     ticket = accepted_;
     return sent;

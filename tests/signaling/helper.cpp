@@ -1,9 +1,11 @@
 // A process with one signaling client, for tests: signaling-helper URI ID [CA-FILE]. Takes
 // "ask PEER", "unask PEER" and "send PEER TEXT" on stdin until its end, and prints what happens;
-// "last PEER TEXT" sends and ends in the same moment. It looks after the network, as agents do.
+// "last PEER TEXT" sends and ends in the same moment; "greet PEER TEXT" sends whenever that peer comes.
+// It looks after the network, as agents do.
 #include <unistd.h>
 
 #include <iostream>
+#include <map>
 #include <sstream>
 #include <string>
 
@@ -23,19 +25,28 @@ class Printer final : public Signaling::Observer {
   }
   void signaling_peer (const std::string &peer, bool present) override {
     say ((present ? "+" : "-") + peer);
+    if (const auto greeting = greetings.find (peer); present && greeting != greetings.end ())
+      send (peer, greeting->second);
   }
   void signaling_message (const std::string &from, const std::string &message) override {
     say (from + ": " + message);
   }
+  void send (const std::string &peer, const std::string &text) {
+    if (const Status failed = signaling->send (peer, text)) say ("!" + failed->message);
+  }
   static void say (const std::string &line) { std::cout << line << std::endl; }
+
+  std::unique_ptr<Signaling> signaling;
+  std::map<std::string, std::string> greetings;  // by peer
 };
 
 struct Roamer final : NetworkMonitor::Observer {
+  explicit Roamer (std::unique_ptr<Signaling> &roaming) : signaling (roaming) {}
   void network_changed (const NetworkSnapshot &, const NetworkChange &) override {
     if (signaling) signaling->network_changed (true);
   }
   void network_woke () override {}
-  std::unique_ptr<Signaling> signaling;
+  std::unique_ptr<Signaling> &signaling;
 };
 
 }  // namespace
@@ -44,8 +55,8 @@ int
 main (int argc, char **argv) {
   if (argc < 3) return 2;
   Printer printer;
-  Roamer roamer;
-  std::unique_ptr<Signaling> &signaling = roamer.signaling;
+  std::unique_ptr<Signaling> &signaling = printer.signaling;
+  Roamer roamer (signaling);
   std::shared_ptr<NetworkMonitor> network;
   core_loop ().run_sync ([&] {
     auto key = make_ephemeral_signing_key ();
@@ -70,8 +81,9 @@ main (int argc, char **argv) {
       if (command == "ask") signaling->ask (peer);
       if (command == "unask") signaling->unask (peer);
       if (command == "stun") Printer::say ("stun " + signaling->stun_server ());
+      if (command == "greet") printer.greetings[peer] = text;
       if (command != "send" && command != "last") return;
-      if (const Status failed = signaling->send (peer, text)) Printer::say ("!" + failed->message);
+      printer.send (peer, text);
       if (command == "last") signaling.reset ();
     });
   }
