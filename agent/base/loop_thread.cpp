@@ -32,6 +32,8 @@ namespace {
 
 // How long the end of a process waits for what a thread is in the middle of.
 constexpr auto kExitPatience = std::chrono::seconds (1);
+// More than what is ready needs; a loop may also feed itself for ever.
+constexpr int kLastTurns = 16;
 constexpr auto kParkedCheck = std::chrono::seconds (1);
 
 // As GLib, which cannot make a main context without one: nothing works without it.
@@ -141,7 +143,10 @@ LoopThread::park (std::chrono::steady_clock::time_point deadline) {
     bool taken = false;
   };
   const auto parking = std::make_shared<Parking> ();
-  post ([this, parking] {
+  post ([this, parking, deadline] {
+    // What was told to others, a last word that waits for its socket among it, goes out before.
+    for (int i = 0; i < kLastTurns && std::chrono::steady_clock::now () < deadline; ++i)
+      if (!g_main_context_iteration (context_.get (), FALSE)) break;
     {
       const std::lock_guard lock (parking->mutex);
       parking->taken = parked_ = true;

@@ -33,8 +33,8 @@ class LoopThread {
   // Runs `work` on the loop and waits for it; runs it in place when called on the loop, or parked.
   void run_sync (const std::function<void ()> &work);
   Scheduler &scheduler () { return scheduler_; }
-  // Lets its thread do what it was told so far, and then nothing ever again. Waits for that, but
-  // not longer than until `deadline`, and not on the thread itself.
+  // Lets its thread do what it was told so far and what is ready, and then nothing ever again.
+  // Waits for that, but not longer than until `deadline`, and not on the thread itself.
   void park (std::chrono::steady_clock::time_point deadline);
 
  private:

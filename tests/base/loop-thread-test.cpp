@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <thread>
 
 #include "base/loop_thread.hpp"
 
@@ -47,7 +48,39 @@ exit_on_its_own_thread () {
   for (;;) pause ();
 }
 
+// A source that becomes ready with the last thing that the loop is told before it is parked.
+void
+park_with_a_last_word () {
+  LoopThread &loop = *new LoopThread ("test");
+  std::atomic<bool> go{false}, said{false};
+  loop.post ([&] {
+    while (!go) sched_yield ();
+    GSource *source = g_idle_source_new ();
+    g_source_set_priority (source, G_PRIORITY_DEFAULT);
+    g_source_set_callback (
+        source,
+        [] (gpointer data) -> gboolean {
+          *static_cast<std::atomic<bool> *> (data) = true;
+          return G_SOURCE_REMOVE;
+        },
+        &said, nullptr);
+    g_source_attach (source, loop.context ());
+    g_source_unref (source);
+  });
+  std::thread exiting (
+      [&] { loop.park (std::chrono::steady_clock::now () + std::chrono::seconds (10)); });
+  g_usleep (20000);
+  go = true;
+  exiting.join ();
+  _exit (said ? 0 : 1);
+}
+
 }  // namespace
+
+TEST (LoopThreadDeathTest, WhatIsReadyIsDoneBeforeALoopIsParked) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT (park_with_a_last_word (), testing::ExitedWithCode (0), "");
+}
 
 TEST (LoopThreadDeathTest, NoneRunsOnWhileTheProcessExits) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";

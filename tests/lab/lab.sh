@@ -180,6 +180,15 @@ lab_await_end() {
   lab_fail "$1 ended with exit code $code: $(lab_story "$1" "$3")"
 }
 
+# lab_await_gone PID SECONDS: until it is no longer running. False when it still is.
+lab_await_gone() {
+  local until=$((SECONDS + $2))
+  while kill -0 "$1" 2>/dev/null && [ "$(ps -o stat= -p "$1")" != Z ]; do
+    [ $SECONDS -lt $until ] || return 1
+    sleep 0.05
+  done
+}
+
 # lab_story NAME...: the last words of each, that which matters most first: a log of CI may be cut off.
 # Of the bus messages that gst-launch-1.0 -m prints only what this project tells, and errors.
 lab_story() {

@@ -19,7 +19,7 @@ case ${1:-} in
   no-mapping | port-taken) nat=full ;;
   *) lab_fail "usage: restart.sh mapping|both|no-mapping|port-taken|signaling" ;;
 esac
-messages=${LAB_MESSAGES:-4000}
+messages=${LAB_MESSAGES:-1500}
 kill_peer=${P2P_KILL_PEER:-$lab_build/tests/kill/kill-peer}
 
 # In this shell: `lab_start` remembers its pid.
@@ -92,7 +92,7 @@ if [ "$1" = both ]; then
   start_peer alice bob "$LAB-ha"
   alice=$lab_pid
 fi
-await 'the end' 40 ended
+await 'the end' 50 ended
 for pid in "$alice" "$bob"; do wait "$pid" || lab_fail "a peer ended with an error: $(story)"; done
 [ -z "${thief:-}" ] || kill "$thief" || lab_fail "nobody had the port: $(cat "$lab_dir/thief.log")"
 seq -f '%015.0f' 0 $((messages - 1)) >"$lab_dir/wanted"

@@ -8,6 +8,8 @@ lab_enter "$@"
 # The promise is 5 s from the moment that both are there; a loaded machine starts them slowly.
 patience_s=10
 
+# Not the time that GStreamer takes to look at all its plugins for the first time.
+[ -s "$GST_REGISTRY" ] || gst-inspect-1.0 p2p >/dev/null
 lab_cable
 lab_rendezvous "$LAB-left" 192.0.2.1
 lab_receive "$LAB-right" "$(lab_new_secret)"
@@ -16,6 +18,7 @@ lab_send "$LAB-left" "$(lab_new_secret)"
 alice=$lab_pid
 started=$SECONDS
 for peer in alice bob; do
+  lab_await_gone "${!peer}" 40 || lab_fail "$peer has not ended after 40 s: $(lab_story "$peer" bob alice)"
   ! wait "${!peer}" || lab_fail "$peer ended without an error: $(lab_story "$peer")"
   # gst-launch-1.0 writes it in the middle of a line of its other output now and then.
   errors=$({ grep -o 'ERROR: from element' "$lab_dir/$peer.log" || true; } | wc -l)

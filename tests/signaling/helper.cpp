@@ -1,9 +1,10 @@
 // A process with one signaling client, for tests: signaling-helper URI ID [CA-FILE]. Takes
 // "ask PEER", "unask PEER" and "send PEER TEXT" on stdin until its end, and prints what happens;
-// "last PEER TEXT" sends and ends in the same moment; "greet PEER TEXT" sends whenever that peer comes.
-// It looks after the network, as agents do.
+// "last PEER TEXT" sends and ends in the same moment, "leave PEER TEXT" has the process exit right
+// then; "greet PEER TEXT" sends whenever that peer comes. It looks after the network, as agents do.
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <sstream>
@@ -82,10 +83,11 @@ main (int argc, char **argv) {
       if (command == "unask") signaling->unask (peer);
       if (command == "stun") Printer::say ("stun " + signaling->stun_server ());
       if (command == "greet") printer.greetings[peer] = text;
-      if (command != "send" && command != "last") return;
+      if (command != "send" && command != "last" && command != "leave") return;
       printer.send (peer, text);
-      if (command == "last") signaling.reset ();
+      if (command != "send") signaling.reset ();
     });
+    if (command == "leave") std::exit (0);
   }
   core_loop ().run_sync ([&] {
     if (network) network->remove (&roamer);

@@ -177,6 +177,22 @@ TEST (Rendezvous, TwoClientsExchangeMessages) {
   alice->expect ("-bob");
 }
 
+TEST (Rendezvous, TheLastWordsOfAProcessThatExitsArrive) {
+  Server server;
+  auto bob = helper (server.uri (), "bob");
+  for (int i = 0; i < 20; ++i) {
+    const std::string id = "alice" + std::to_string (i);  // each process has a key of its own
+    auto alice = helper (server.uri (), id);
+    bob->say ("ask " + id);
+    alice->say ("ask bob");
+    alice->expect ("+bob");
+    bob->expect ("+" + id);
+    alice->say ("leave bob farewell");
+    EXPECT_EQ (alice->end (0), 0);
+    EXPECT_EQ (bob->expect (id), id + ": farewell");
+  }
+}
+
 TEST (Rendezvous, ClientsComeBackAfterARestart) {
   auto server = std::make_unique<Server> ();
   const std::string uri = server->uri ();
