@@ -232,7 +232,8 @@ wait_turn (GstBaseSink *base, p2p::Link &link) {
 static GstFlowReturn
 send (GstBaseSink *base, p2p::Link &link, P2pMessage *message) {
   const auto channel = link.channel ();
-  if (!channel) return GST_FLOW_FLUSHING;
+  // Not flushing where another one comes: upstream would stop for good.
+  if (!channel) return priv_of (base).resume ? kAnotherSession : GST_FLOW_FLUSHING;
   for (;;) {
     GError *raw = nullptr;
     if (p2p_channel_send_message (channel.get (), message, priv_of (base).core.cancellable (),
