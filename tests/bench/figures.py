@@ -63,6 +63,9 @@ def all_figures():
     for mbit in (100, 1000):
         yield Figure(f"Two flows over {mbit} Mbit/s, Jain's index", "",
                      of(f"flows-{mbit}", "p2p-gst", "jain"), least=0.9)
+    for store in ("sqlite", "redis"):
+        yield Figure(f"64 KiB on loopback, session kept by {store} over not kept", " ×",
+                     quotient("kept-64", f"p2p-gst-{store}", "mbit", "p2p-gst"), least=0.95)
     for side in ("sender", "receiver"):
         yield Figure(f"1 Gbit/s, CPU of the {side}", " % of a core",
                      of("cpu-1000", "p2p-gst", f"{side}_core", 100), most=20)

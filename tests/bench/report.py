@@ -62,6 +62,10 @@ GROUPS = {
     "cpu": Group("CPU at 1 Gbit/s", OURS, (*CORES, MBIT),
                  "Sent as fast as the device takes it: a token bucket of 1 Gbit/s. CPU of each"
                  " process; what the kernel does for it in other contexts is not in it."),
+    "kept": Group("Sessions that are kept", OURS, (
+        Field("mbit", "Goodput", "Gbit/s", 1e-3, plot=True, more_is_better=True), *COSTS),
+        "The same as above, each side with a session store of its own: SQLite in a file, or one"
+        " redis-server with an append-only file. CPU of redis-server is not in it."),
     "memory": Group("Memory of a connection", "p2p", (
         Field("offering_kib", "Growth per connection, one agent", "KiB", plot=True),
         Field("answering_kib", "Growth per connection, an agent each", "KiB"),

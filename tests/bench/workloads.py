@@ -11,6 +11,7 @@ PING_PEERS = ("udp", "p2p", "p2p-blocking", "nice", "webrtc", "pion")
 SETUP_PEERS = ("p2p-gst", "p2p", "nice", "webrtc", "pion", "srt")
 WIRE_PEERS = ("p2p-gst", "tcp-cubic", "tcp-bbr", "nice", "srt")
 PACED_PEERS = ("p2p-gst", "p2p-blocking", "nice", "srt", "tcp-cubic")
+KEPT_PEERS = ("p2p-gst", "p2p-gst-sqlite", "p2p-gst-redis")
 FLOW_PEERS = ("p2p-gst", "tcp-bbr", "tcp-cubic")
 # Connections that one process holds; slow peers hold fewer.
 MEMORY_COUNTS = {"p2p": 1000, "nice": 200, "webrtc": 30}
@@ -106,6 +107,12 @@ def cpu_workloads(quick):
                    lambda peer, setting: peer.bulk(setting, 65536, seconds))
 
 
+def kept_workloads(quick):
+    seconds = 3 if quick else 5
+    yield Workload("kept", "kept-64", "Loopback, messages of 64 KiB", {"message_kib": 64, "seconds": seconds},
+                   KEPT_PEERS, one_machine, lambda peer, setting: peer.bulk(setting, 65536, seconds))
+
+
 def memory_workloads(quick):
     counts = {**MEMORY_COUNTS, "webrtc": 10} if quick else MEMORY_COUNTS
     title = ", ".join(f"{count} of {name}" for name, count in counts.items())
@@ -150,6 +157,7 @@ GROUPS = {
     "pingpong": pingpong_workloads,
     "setup": setup_workloads,
     "cpu": cpu_workloads,
+    "kept": kept_workloads,
     "memory": memory_workloads,
     "wire": wire_workloads,
     "flows": flows_workloads,

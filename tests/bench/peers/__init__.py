@@ -2,13 +2,15 @@
 
 from peers.core import Core
 from peers.endpoint import BlockingEndpoint, Endpoint, P2p, Pion
-from peers.gstreamer import P2pLaunch, SrtLaunch
+from peers.gstreamer import KeptLaunch, P2pLaunch, SrtLaunch
 from peers.iperf import Iperf
 from peers.ngtcp2 import Ngtcp2
 from peers.udp import Udp
 
 ALL = {peer.name: peer for peer in (
     P2pLaunch(),
+    KeptLaunch("sqlite"),
+    KeptLaunch("redis"),
     P2p("p2p", "libp2pagent, C API", "bench-p2p"),
     BlockingEndpoint("p2p-blocking", "libp2pagent, C API, blocking calls", "bench-p2p"),
     Core(),

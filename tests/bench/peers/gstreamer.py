@@ -1,5 +1,10 @@
 """Pairs of gst-launch-1.0 processes between benchsrc and benchsink."""
 
+import shutil
+import socket
+import time
+
+from errors import Failed
 from peers.base import Peer, START_PATIENCE_S, missing_element, receive_window
 
 
@@ -41,6 +46,42 @@ class P2pLaunch(Launch):
     def ends(self, setting):
         alice, bob = f"alice{setting.serial}", f"bob{setting.serial}"
         return ["p2psink", f"id={alice}", f"peer={bob}"], ["p2psrc", f"id={bob}", f"peer={alice}"]
+
+
+class KeptLaunch(P2pLaunch):
+    """Sessions that outlive their processes: both sides keep theirs while the data flows."""
+
+    def __init__(self, store):
+        self.name = f"{P2pLaunch.name}-{store}"
+        self.title = f"{P2pLaunch.title}, kept by {store}"
+        self.store = store
+
+    def missing(self, build):
+        if self.store == "redis" and shutil.which("redis-server") is None:
+            return "not installed: redis-server"
+        return super().missing(build)
+
+    def ends(self, setting):
+        stores = [f"sqlite:{setting.folder}/{side}{setting.serial}.db" for side in "ab"]
+        if self.store == "redis":
+            setting.start(["redis-server", "--bind", "127.0.0.1", "--port", setting.port, "--dir",
+                           setting.folder, "--save", "", "--appendonly", "yes", "--appendfilename",
+                           f"bench{setting.serial}.aof"], setting.near)
+            wait_for_listener(setting.port)
+            stores = [f"redis://127.0.0.1:{setting.port}/{side}" for side in "01"]
+        return [[*end, f"session-store={store}"] for end, store in zip(super().ends(setting), stores)]
+
+
+def wait_for_listener(port):
+    deadline = time.monotonic() + START_PATIENCE_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise Failed(f"nothing listens on port {port}: {error}") from error
+            time.sleep(0.02)
 
 
 class SrtLaunch(Launch):
