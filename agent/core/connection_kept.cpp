@@ -99,6 +99,8 @@ Connection::restore (const SessionRecord &record, const std::vector<MemoryItem> 
       if (entry.pump == pump) entry.channel = channel;
     pump->restored ();
     pump->attach (*channel, session_->peer_max_message_bytes ());
+    // The process that was told of it is gone, and the peer does not say it again.
+    if (channel->positions ().received_all) pump->ended_by_peer ();
     if (const auto observer = observer_.lock ())
       if (channel->by_peer ()) observer->connection_channel_opened (port);
   }

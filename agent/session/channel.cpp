@@ -113,6 +113,7 @@ ChannelImpl::positions () const {
   if (receiver_) {
     at.received = receiver_->next_seq ();
     at.received_confirmed = receiver_->confirmation ().next ();
+    at.received_all = receiver_->finished ();
   }
   return at;
 }

@@ -72,6 +72,7 @@ struct ChannelStats {
 struct ChannelPositions {
   std::uint64_t sent = 0, sent_confirmed = 0;  // all below is taken by the peer, and durable there
   std::uint64_t received = 0, received_confirmed = 0;
+  bool received_all = false;  // the peer's direction is over, and all of it taken
 };
 
 class Session;

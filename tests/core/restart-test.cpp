@@ -225,6 +225,27 @@ TEST_F (Restart, OfWhomeverAndWheneverLosesAndDoublesNothing) {
   });
 }
 
+TEST_F (Restart, TheEndOfADirectionIsToldToTheNewProcessToo) {
+  each_seed (2, [&] (World &world) {
+    const auto ended = [&] {
+      const auto message = bob.receiving->try_receive ();
+      return !message && message.error ().code == P2P_ERROR_END_OF_STREAM;
+    };
+    connect (world);
+    run (world, kSecond);
+    alice.sending->end ();
+    for (int i = 0; i < 10 && !ended (); ++i) run (world, kSecond);
+    ASSERT_TRUE (ended ());
+    run (world, kSecond);
+    kill (world, bob);
+    begin (world, bob);
+    EXPECT_FALSE (ended ());
+    run (world, 5 * kSecond);
+    EXPECT_TRUE (ended ());
+    finish (world);
+  });
+}
+
 TEST_F (Restart, WithoutTheStoreIsAnotherSession) {
   each_seed (2, [&] (World &world) {
     connect (world);
