@@ -111,10 +111,10 @@ LineWatch::ask (Way way, bool wanted) {
   Asked &asked = asked_[way];
   asked.next = clock_.now ();
   asked.wait = kFirstWait;
-  if (wanted && !asked.wanted) {
-    asked.first_number = codec_.next_number ();
-    asked.since = clock_.now ();
-  }
+  // An answer to what was asked before says nothing of what is asked now: that the peer has read
+  // which transport is wanted.
+  asked.first_number = codec_.next_number ();
+  if (wanted && !asked.wanted) asked.since = clock_.now ();
   asked.wanted = asked.wanted || wanted;
   // Not from inside of whoever asks for it.
   timer_->arm (clock_.now ());

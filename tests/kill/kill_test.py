@@ -4,8 +4,8 @@ started again, until all is done. Each message must have had its effect once, an
 
     kill_test.py --peer PROGRAM --rendezvous-program PROGRAM [--runs N] [--seed N] [--store KIND]
 
-The last line tells how many runs passed. With --times it tells how long the side that lived waited
-from the start of the new process until it was restored.
+The last line tells how many runs passed; before it, how long the side that lived waited from the start of
+the new process until it was restored.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import time
 
 LINE_BYTES = 16
 RUN_TIMEOUT_S = 120
+SLOW_MS = 300  # on loopback, without a meeting point
 
 
 class Side:
@@ -143,6 +144,9 @@ def one_run(number, options, rendezvous):
             problem = problem or side.check(options.messages)
         times = restore_times(sides[0], sides[1]) + restore_times(sides[1], sides[0])
         killed = sum(side.kills for side in sides)
+        slow = [time for time in times if time > SLOW_MS]
+        if slow:
+            print(f"run {number}: restored only after {slow} ms", flush=True)
         if problem:
             print(f"run {number} failed after {killed} kills: {problem}")
             print("\n".join(side.story() for side in sides), flush=True)
