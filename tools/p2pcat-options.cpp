@@ -22,10 +22,12 @@ struct ContextFree {
 constexpr char kSummary[] =
     "Joins standard input and output with those of a peer, through NATs.\n"
     "  p2pcat --id bob    waits for a peer\n"
-    "  p2pcat bob         connects to bob";
+    "  p2pcat bob         connects to bob\n"
+    "  p2pcat doctor      tells what this network lets through; see p2pcat doctor --help";
 constexpr char kDescription[] =
     "The secret can also come from the environment, as P2P_SECRET; other users of the machine can\n"
-    "read a command line. The exit status is 0 when both directions have ended in order.";
+    "read a command line. A peer with the id doctor is reached by: p2pcat -- doctor\n"
+    "The exit status is 0 when both directions have ended in order.";
 
 // A string that GOption has allocated.
 class Text {

@@ -5,8 +5,10 @@
 #include <p2p/p2p.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <string_view>
 
 #include "base/ptr.hpp"
 #include "p2pcat-options.hpp"
@@ -298,8 +300,23 @@ Cat::finish (int status) {
   g_main_loop_quit (loop_.get ());
 }
 
+// Becomes the program that examines the network, which lies beside this one until it is installed.
+int
+become_doctor (char **argv) {
+  const UniqueChars self (g_file_read_link ("/proc/self/exe", nullptr));
+  const UniqueChars folder (self ? g_path_get_dirname (self.get ()) : nullptr);
+  const UniqueChars beside (folder ? g_build_filename (folder.get (), "p2p-doctor", nullptr)
+                                   : nullptr);
+  if (beside) execv (beside.get (), argv);
+  execv (P2P_DOCTOR, argv);
+  std::fprintf (stderr, "p2pcat: %s cannot be run: %s. Install gst-p2p anew.\n", P2P_DOCTOR,
+                g_strerror (errno));
+  return 1;
+}
+
 int
 main (int argc, char **argv) {
+  if (argc > 1 && std::string_view (argv[1]) == "doctor") return become_doctor (argv + 1);
   auto options = parse_cat_options (argc, argv);
   if (!options) {
     std::fprintf (stderr, "p2pcat: %s\n", options.error ().message.c_str ());

@@ -29,6 +29,7 @@ MAY_INCLUDE = {
     "agent/p2p": set(),  # the public headers
     "gst": {"p2p"},
     "tools": {"p2p"},
+    "tools/doctor": {"base", "turn", "net", "ice", "signaling"},
     "tools/rendezvous": {"base", "redis", "signaling"},
     "examples": {"p2p"},
     "turn": {"base"},
@@ -45,7 +46,7 @@ ONLY_IN = {
     "ngtcp2/": {"agent/transport"},
     "nice/": {"agent/ice"},
     "stun/": {"agent/ice", "tools/rendezvous", "turn"},
-    "libsoup/": {"agent/signaling", "tools/rendezvous"},
+    "libsoup/": {"agent/signaling", "tools/doctor", "tools/rendezvous"},
     "sqlite3.h": {"agent/store"},
     "gst/": {"gst"},
     "hiredis/": {"agent/redis", "examples"},  # an application has data of its own
