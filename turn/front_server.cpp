@@ -2,7 +2,7 @@
 
 #include <sys/random.h>
 
-#include <algorithm>
+#include <array>
 
 #include "turn/channel_data.hpp"
 #include "turn/integrity.hpp"
@@ -53,43 +53,14 @@ reason_phrase (int code) {
 
 }  // namespace
 
-FrontServer::FrontServer (Scheduler &scheduler, Host &host, const Address &client_ip)
-    : scheduler_ (scheduler),
-      host_ (host),
+FrontServer::FrontServer (Host &host, const Address &client_ip, const Address &relayed)
+    : host_ (host),
       client_ip_ (client_ip.without_port ()),
       credentials_{random_hex (), random_hex ()},
       nonce_ (random_hex ()),
       key_ (long_term_key (PasswordAlgorithm::md5, credentials_.user, kFrontRealm,
                            credentials_.password)),
-      timer_ (scheduler.make_timer ([this] { timer_due (); })) {}
-
-void
-FrontServer::allocated (const Address &relayed) {
-  if (relayed_ || refused_ != 0) return;
-  relayed_ = relayed;
-  if (const auto waiting = std::exchange (waiting_, std::nullopt))
-    grant (waiting->from, waiting->id);
-}
-
-void
-FrontServer::refused (int code) {
-  if (relayed_ || refused_ != 0) return;
-  refused_ = code;
-  if (const auto waiting = std::exchange (waiting_, std::nullopt))
-    fail (waiting->from, Method::allocate, waiting->id, code);
-}
-
-void
-FrontServer::timer_due () {
-  if (!waiting_) return;
-  if (scheduler_.now () >= limit_) {
-    refused (508);
-    return;
-  }
-  const Waiting waiting = *std::exchange (waiting_, std::nullopt);
-  nonce_ = random_hex ();
-  challenge (waiting.from, Method::allocate, waiting.id, 438);
-}
+      relayed_ (relayed) {}
 
 void
 FrontServer::receive (const Address &from, ByteView packet) {
@@ -230,23 +201,8 @@ FrontServer::allocate (const Address &from, const Message &request) {
     fail (from, Method::allocate, request.id (), transport ? 442 : 400);
     return;
   }
-  if (relayed_) {
-    grant (from, request.id ());
-    return;
-  }
-  if (refused_ != 0) {
-    fail (from, Method::allocate, request.id (), refused_);
-    return;
-  }
-  if (waiting_) {
-    // The same again, or one too many.
-    if (waiting_->from != from) fail (from, Method::allocate, request.id (), 437);
-    return;
-  }
-  const TimeUs now = scheduler_.now ();
-  if (limit_ == kNever) limit_ = now + kAllocateLimit;
-  waiting_ = Waiting{from, request.id ()};
-  timer_->arm (std::min (now + kStaleAfter, limit_));
+  grant (from, request.id ());
+  host_.front_granted ();
 }
 
 void
@@ -254,7 +210,7 @@ FrontServer::grant (const Address &from, const TransactionId &id) {
   client_ = from;
   granted_by_ = id;
   MessageWriter answer (MessageClass::success, Method::allocate, id);
-  answer.add_xor_address (kXorRelayedAddress, *relayed_);
+  answer.add_xor_address (kXorRelayedAddress, relayed_);
   answer.add_u32 (kLifetime, kLifetimeS);
   succeed (from, &answer);
 }
@@ -276,7 +232,7 @@ FrontServer::refresh (const Address &from, const Message &request) {
 int
 FrontServer::permit (const Address &peer, bool channel) {
   const Address ip = peer.without_port ();
-  if (relayed_->family != peer.family) return 440;
+  if (relayed_.family != peer.family) return 440;
   if (permissions_.count (ip) == 0 && permissions_.size () >= kMaxPermissions) return 508;
   if (host_.front_peer (peer, channel)) {
     ++stats_.refused_peers;

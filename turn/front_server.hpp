@@ -1,18 +1,16 @@
 // The server side of TURN, as far as one ICE agent on the same machine needs it: to that agent it
-// looks like a TURN server, behind it is an allocation of ours at a real one. Packets and time in,
-// packets out (RFC 8656); it lives as long as the allocation is of use and grants one client one
-// allocation. No XOR-MAPPED-ADDRESS is told: what is seen here is the agent's host address, and
-// the real server sees the address of another socket.
+// looks like a TURN server, behind it is an allocation of ours at a real one. Packets in, packets
+// out (RFC 8656); it lives as long as the allocation and grants it to one client, for ever. No
+// XOR-MAPPED-ADDRESS is told: what is seen here is the agent's host address, and the real server
+// sees the address of another socket.
 #pragma once
 #include <map>
-#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
-#include "base/scheduler.hpp"
 #include "turn/credentials.hpp"
 #include "turn/message.hpp"
 
@@ -35,36 +33,27 @@ class FrontServer {
     // The client wants to reach the peer, over a channel of its own if it is to carry data.
     virtual Status front_peer (const Address &peer, bool channel) = 0;
     virtual void front_relay (const Address &peer, ByteView data) = 0;
+    virtual void front_granted () = 0;  // the client has been told its relayed address
   };
 
-  // An Allocate waits so long for allocated() or refused(). Clients wait less for an answer, so
-  // they are told now and then that their nonce is stale, which makes them ask again.
-  static constexpr TimeUs kAllocateLimit = 2 * kSecond;
-  static constexpr TimeUs kStaleAfter = 350 * kMillisecond;
   static constexpr std::size_t kMaxPermissions = 256, kMaxChannels = 256;
 
   // Others than `client_ip` may ask, and get no allocation; its port does not count.
-  FrontServer (Scheduler &scheduler, Host &host, const Address &client_ip);
+  FrontServer (Host &host, const Address &client_ip, const Address &relayed);
   FrontServer (const FrontServer &) = delete;
   FrontServer &operator= (const FrontServer &) = delete;
 
   const Credentials &credentials () const { return credentials_; }  // random ones
 
-  void allocated (const Address &relayed);
-  void refused (int code);  // there is no allocation, and will be none
   void receive (const Address &from, ByteView packet);
   // To the client: by channel where it has one for the peer.
   void deliver (const Address &peer, ByteView data);
 
-  const std::optional<Address> &relayed () const { return relayed_; }
+  const Address &relayed () const { return relayed_; }
   bool granted () const { return client_.has_value (); }
   const FrontStats &stats () const { return stats_; }
 
  private:
-  struct Waiting {
-    Address from;
-    TransactionId id;
-  };
   void receive_channel_data (const Address &from, ByteView packet);
   void receive_indication (const Address &from, const Message &message);
   void receive_request (const Address &from, const Message &request);
@@ -78,18 +67,13 @@ class FrontServer {
   int permit (const Address &peer, bool channel);
   void succeed (const Address &to, MessageWriter *answer);
   void fail (const Address &to, Method method, const TransactionId &id, int code);
-  void timer_due ();
 
-  Scheduler &scheduler_;
   Host &host_;
   const Address client_ip_;
   const Credentials credentials_;
-  std::string nonce_;
+  const std::string nonce_;
   const Key key_;
-  std::optional<Address> relayed_;
-  int refused_ = 0;  // the code
-  std::optional<Waiting> waiting_;
-  TimeUs limit_ = kNever;          // of the first Allocate
+  const Address relayed_;
   std::optional<Address> client_;  // who has the allocation
   TransactionId granted_by_{};
   std::set<Address> permissions_;  // without ports
@@ -97,7 +81,6 @@ class FrontServer {
   std::map<Address, std::uint16_t> channel_of_;
   std::vector<std::uint8_t> packet_;
   FrontStats stats_;
-  const std::unique_ptr<Scheduler::Timer> timer_;
 };
 
 }  // namespace p2p::turn
