@@ -33,6 +33,7 @@ class Gathering final : private TurnFronts::Observer {
   void nice_done ();  // libnice has asked everybody that it knows of
   bool done () const { return done_; }
   TurnFront *find (const turn::Address &relayed) const { return fronts_->find (relayed); }
+  void move_relays (const TurnFronts::MovedTo &moved) { fronts_->move (moved); }
   std::vector<TurnRelayState> relays () const { return fronts_->states (); }
 
  private:

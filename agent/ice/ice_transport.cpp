@@ -84,6 +84,8 @@ class NiceIceTransport final : public IceTransport,
   bool go_back () override { return follower_.go_back (); }
   IceMoves moves () const override { return follower_.moves (); }
   Path &path () override { return path_; }
+  void move_relays () override;
+  std::vector<TurnRelayState> relays () const override { return gathering_.relays (); }
 
  private:
   void nice_candidate (const std::string &sdp) override;
@@ -441,6 +443,13 @@ NiceIceTransport::nice_selected (const NicePair &pair) {
   if (relay_ && relay_->lost ())
     later ([] (NiceIceTransport &self) { self.advance (IceState::failed); });
   observer_.ice_selected_pair (pair);
+}
+
+void
+NiceIceTransport::move_relays () {
+  gathering_.move_relays ([this] (const TurnFront &relay, const turn::Address &source) {
+    if (&relay == relay_ && pair_) pair_->local_base_address = source.ip_text ();
+  });
 }
 
 void

@@ -83,6 +83,8 @@ constexpr std::uint32_t kMaxLearnedAddresses = 16;  // of a generation
 // lost (local_type "relay"); whatever is silent without an end is not failed.
 enum class IceState { gathering, connecting, connected, ready, failed };
 
+struct TurnRelayState;
+
 class IceTransport {
  public:
   // Called on core, never from inside of a call to the transport. May destroy the transport.
@@ -132,6 +134,12 @@ class IceTransport {
   // To the pair from which it followed, and further back with each call. False when there is none.
   virtual bool go_back () = 0;
   virtual IceMoves moves () const = 0;
+
+  // After a change of this machine's network: relays go along where their servers let them. The
+  // base of a pair in use that does is then the address from which its relay is reached now.
+  virtual void move_relays () = 0;
+  // Those of this side, also lost ones.
+  virtual std::vector<TurnRelayState> relays () const = 0;
 
   // Datagrams over the selected pair, whatever it is at the time. Lives as long as this object.
   virtual Path &path () = 0;

@@ -1,5 +1,8 @@
 #include "ice/turn_front.hpp"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "ice/steering.hpp"
@@ -18,6 +21,21 @@ may_come_back (const turn::Client &client, const turn::Event &lost) {
 }
 
 }  // namespace
+
+std::optional<turn::Address>
+source_towards (const std::string &ip, std::uint16_t port) {
+  const auto to = turn::Address::parse (ip, port);
+  if (!to) return std::nullopt;
+  socklen_t size = 0;
+  sockaddr_storage storage = to->to_sockaddr (&size);
+  const int fd = socket (storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return std::nullopt;
+  const bool known = connect (fd, reinterpret_cast<const sockaddr *> (&storage), size) == 0 &&
+                     getsockname (fd, reinterpret_cast<sockaddr *> (&storage), &size) == 0;
+  close (fd);
+  const auto from = known ? turn::Address::from_sockaddr (storage) : std::nullopt;
+  return from ? std::optional (from->without_port ()) : std::nullopt;
+}
 
 turn::RelayConfig
 TurnFront::relay_config (const Config &config) {
@@ -172,6 +190,20 @@ TurnFront::carry (const std::optional<turn::Address> &peer) {
 turn::Sent
 TurnFront::send (ByteView datagram) {
   return carried_ ? relay_.client ().send (*carried_, datagram) : turn::Sent::refused;
+}
+
+std::optional<turn::Address>
+TurnFront::move () {
+  turn::Client &client = relay_.client ();
+  // An allocation over a stream ends with it, whatever its ticket says.
+  if (relayed_.empty () || lost_ || config_.server.protocol != turn::Protocol::udp ||
+      !client.allocation ().has_ticket ())
+    return std::nullopt;
+  std::optional<turn::Address> source;
+  for (const std::string &ip : config_.server_ips)
+    if (!source) source = source_towards (ip, config_.server.port);
+  if (source) client.move ();
+  return source;
 }
 
 void

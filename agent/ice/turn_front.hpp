@@ -18,6 +18,9 @@
 
 namespace p2p {
 
+// From which of this machine's addresses the system would send there.
+std::optional<turn::Address> source_towards (const std::string &ip, std::uint16_t port);
+
 // How an allocation stands, for people and for the state of a session.
 struct TurnRelayState {
   std::string server;                   // its URI, without a password
@@ -42,6 +45,7 @@ class TurnFront final : private turn::Relay::Observer, private FrontSocket::Owne
   };
   struct Config {
     turn::Server server;
+    std::vector<std::string> server_ips;  // the first of each family
     turn::PeerPolicy policy;
     bool both_families = false;     // an IPv6 address as well
     turn::Address host;             // of this machine: where libnice's socket is, and the front
@@ -68,6 +72,9 @@ class TurnFront final : private turn::Relay::Observer, private FrontSocket::Owne
   void carry (const std::optional<turn::Address> &peer);
   turn::Sent send (ByteView datagram);  // to that peer
 
+  // To another five-tuple, as after a change of the network: only where the server lets the
+  // allocation go along (RFC 8016). From where it goes now.
+  std::optional<turn::Address> move ();
   void doubt ();  // nothing comes: the server is asked whether there is still an allocation
   void close ();  // releases the allocation; libnice's requests are still answered
   bool closed () const { return relay_.client ().state () == turn::Client::State::closed; }

@@ -1,8 +1,5 @@
 #include "ice/turn_fronts.hpp"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "base/loop_thread.hpp"
@@ -17,22 +14,6 @@ parse_ip (const std::string &text) {
   // libnice asks no TURN server from there.
   if (!address || turn::scope_of (*address) == turn::Scope::link_local) return std::nullopt;
   return address;
-}
-
-// From where the system would send to it.
-std::optional<turn::Address>
-source_towards (const std::string &ip, std::uint16_t port) {
-  const auto to = turn::Address::parse (ip, port);
-  if (!to) return std::nullopt;
-  socklen_t size = 0;
-  sockaddr_storage storage = to->to_sockaddr (&size);
-  const int fd = socket (storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return std::nullopt;
-  const bool known = connect (fd, reinterpret_cast<const sockaddr *> (&storage), size) == 0 &&
-                     getsockname (fd, reinterpret_cast<sockaddr *> (&storage), &size) == 0;
-  close (fd);
-  const auto from = known ? turn::Address::from_sockaddr (storage) : std::nullopt;
-  return from ? std::optional (from->without_port ()) : std::nullopt;
 }
 
 }  // namespace
@@ -70,6 +51,7 @@ TurnFronts::add (const turn::Server &server, const LookedUp &at) {
   }
   TurnFront::Config config;
   config.server = server;
+  config.server_ips = {at.ipv4, at.ipv6};
   config.policy.allow_private = turn::machine_is_private ();
   // A server without an IPv6 address of its own is not expected to relay any.
   config.both_families = !at.ipv6.empty () && doors_ + 2 <= kMaxDoors;
@@ -111,6 +93,12 @@ TurnFronts::leave () {
   leaving_ = shared_from_this ();
   for (const auto &front : fronts_) front->close ();
   front_closed ();
+}
+
+void
+TurnFronts::move (const MovedTo &moved) {
+  for (const auto &front : fronts_)
+    if (const auto source = front->move ()) moved (*front, *source);
 }
 
 std::vector<TurnRelayState>

@@ -1,6 +1,7 @@
 // The TURN servers of one generation: a front for each, and the end of all of them. It may outlive
 // its generation for as long as libnice or the relays say good-bye. Core thread only.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +46,9 @@ class TurnFronts final : public std::enable_shared_from_this<TurnFronts>,
   bool asked () const;    // libnice has been at every one that there is
   // Whose relayed address that is; null when there is none.
   TurnFront *find (const turn::Address &relayed) const;
+  // See TurnFront::move(); called for each that moves.
+  using MovedTo = std::function<void (const TurnFront &, const turn::Address &source)>;
+  void move (const MovedTo &moved);
   // The observer hears no more; allocations are released, and libnice is still answered.
   void leave ();
   std::vector<TurnRelayState> states () const;

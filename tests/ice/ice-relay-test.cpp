@@ -1,5 +1,6 @@
 // Through a real TURN server (coturn), and through it alone.
 #include "../turn/coturn.hpp"
+#include "ice/turn_front.hpp"
 #include "ice_fixture.hpp"
 
 namespace p2p::test {
@@ -136,6 +137,35 @@ TEST_P (IceRelay, AServerThatBeganAnewHasLostTheRelay) {
     couple.a.send ("second");
     EXPECT_EQ (couple.a.sent, Path::Sent::failed);
     EXPECT_EQ (couple.b.failures, 0U);
+  });
+}
+
+TEST_P (IceRelay, GoesAlongToAnotherConnectionWhereTheServerLetsIt) {
+  if (GetParam () != Protocol::udp) GTEST_SKIP () << "an allocation ends with its stream";
+  coturn_ = std::make_unique<Coturn> (std::vector<std::string>{"127.0.0.1"},
+                                      std::vector<std::string>{"--mobility"});
+  ASSERT_TRUE (coturn_->start ()) << coturn_->log ();
+  IceCouple couple;
+  ASSERT_TRUE (couple.connect (config (true, true), loopback_config (false)));
+  ASSERT_TRUE (couple.wait_usable ()) << coturn_->log ();
+  ASSERT_TRUE (couple.exchange ("first"));
+  on_core ([&] {
+    ASSERT_EQ (couple.a.transport->relays ().size (), 1U);
+    EXPECT_EQ (couple.a.transport->relays ()[0].stats.losses, 0U);
+    couple.a.transport->move_relays ();
+    couple.a.send ("on the way");
+    EXPECT_EQ (couple.a.sent, Path::Sent::all);
+  });
+  ASSERT_TRUE (wait_until ([&] { return couple.b.received.back () == "on the way"; }));
+  ASSERT_TRUE (couple.exchange ("second"));
+  on_core ([&] {
+    const TurnRelayState relay = couple.a.transport->relays ()[0];
+    EXPECT_EQ (relay.stats.losses, 1U);
+    EXPECT_EQ (relay.stats.allocations, 1U);
+    EXPECT_FALSE (relay.lost);
+    EXPECT_EQ (relay.server.find (Coturn::kPassword), std::string::npos);
+    EXPECT_EQ (couple.a.failures, 0U);
+    EXPECT_EQ (couple.a.transport->selected_pair ()->local_base_address, "127.0.0.1");
   });
 }
 
