@@ -169,6 +169,28 @@ TEST_P (IceRelay, GoesAlongToAnotherConnectionWhereTheServerLetsIt) {
   });
 }
 
+// The server is asked over IPv4 by a side that has nothing else.
+TEST_P (IceRelay, AnIpv6RelayReachesAPeerThatHasOnlyIpv6) {
+  if (GetParam () != Protocol::udp) GTEST_SKIP () << "it is the same over a stream";
+  coturn_ = std::make_unique<Coturn> (std::vector<std::string>{"127.0.0.1", "::1"});
+  ASSERT_TRUE (coturn_->start ()) << coturn_->log ();
+  IceCouple couple;
+  IceConfig a = config (true, true), b = loopback_config (false);
+  a.turn_servers = {coturn_->server (Protocol::udp, "localhost")};
+  b.local_addresses = {"::1"};
+  ASSERT_TRUE (couple.connect (a, b));
+  ASSERT_TRUE (couple.wait_usable ()) << coturn_->log ();
+  ASSERT_TRUE (couple.exchange ("over IPv6"));
+  ASSERT_TRUE (wait_until ([&] { return couple.a.gathering_done == 1; }));
+  on_core ([&] {
+    EXPECT_EQ (couple.a.candidates.size (), 2U);
+    EXPECT_EQ (couple.a.pairs.back ().local_type, "relay");
+    EXPECT_NE (couple.a.pairs.back ().local.find ("[::1]"), std::string::npos);
+    EXPECT_EQ (couple.a.pairs.back ().local_base_address, "127.0.0.1");
+    EXPECT_TRUE (couple.a.warnings.empty ());
+  });
+}
+
 TEST_P (IceRelay, AWrongPasswordEndsTheGatheringWithoutARelay) {
   IceEnd end;
   IceConfig wrong = config (true, true);
