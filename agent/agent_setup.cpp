@@ -103,7 +103,7 @@ agent_set_stun_server (P2pAgent *self, const char *uri) {
 
 Status
 agent_set_turn_server (P2pAgent *self, const char *uri, bool replace) {
-  std::vector<TurnServer> servers;
+  std::vector<turn::Server> servers;
   Status outcome;
   if (uri && *uri) {
     const auto parsed = parse_turn_uri (uri);

@@ -59,10 +59,11 @@ install_common (GObjectClass *klass) {
        g_param_spec_string ("stun-server", "STUN server", "STUN server, as stun://host:port",
                             nullptr, kSettable));
   add (PROP_TURN_SERVER,
-       g_param_spec_string ("turn-server", "TURN server",
-                            "TURN server, as turn://user:password@host:port?transport=udp; read "
-                            "back without user and password",
-                            nullptr, kSettable));
+       g_param_spec_string (
+           "turn-server", "TURN server",
+           "TURN server, as turn://user:password@host:port?transport=udp, or turns: "
+           "for TLS; read back without user and password",
+           nullptr, kSettable));
   add (PROP_ICE_TRANSPORT_POLICY,
        g_param_spec_enum ("ice-transport-policy", "ICE transport policy",
                           "Which candidates are used: all, or relays only",

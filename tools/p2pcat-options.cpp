@@ -104,7 +104,9 @@ parse_cat_options (int argc, char **argv) {
       {"stun-server", 0, 0, G_OPTION_ARG_STRING, stun.out (), "STUN server, stun://host:port",
        "URI"},
       {"turn-server", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw_turn,
-       "TURN server, turn://user:password@host:port?transport=udp; can be repeated", "URI"},
+       "TURN server, turn://user:password@host:port?transport=udp, or turns: for TLS; can be "
+       "repeated",
+       "URI"},
       {"timeout", 't', 0, G_OPTION_ARG_INT, &timeout,
        "Give up when there is no connection after so long (default: never)", "SECONDS"},
       {"ping-interval", 0, 0, G_OPTION_ARG_INT, &ping_interval,

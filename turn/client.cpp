@@ -381,12 +381,12 @@ Client::receive (ByteView packet) {
 }
 
 Status
-Client::add_peer (const Address &peer) {
+Client::add_peer (const Address &peer, bool channel) {
   if (Status refused = config_.policy.check (peer, relayed ())) {
     ++peers_.stats ().refused_peers;
     return refused;
   }
-  return peers_.add (peer);
+  return peers_.add (peer, channel);
 }
 
 Sent

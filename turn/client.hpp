@@ -102,7 +102,8 @@ class Client final : private Peers::Owner {
   void set_credentials (Credentials credentials);
   void keep_credentials ();  // there are no others
 
-  Status add_peer (const Address &peer);
+  // Without a channel data goes by Send indications, until it is added again with one.
+  Status add_peer (const Address &peer, bool channel = true);
   void remove_peer (const Address &peer) { peers_.remove (peer); }
   // To a peer that was added.
   Sent send (const Address &peer, ByteView data);

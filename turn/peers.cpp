@@ -28,7 +28,7 @@ Peers::Peers (Scheduler &scheduler, Requester &requester, Owner &owner, bool cha
       timer_ (scheduler.make_timer ([this] { work (); })) {}
 
 Status
-Peers::add (const Address &peer) {
+Peers::add (const Address &peer, bool channel) {
   const bool is_new = peers_.count (peer) == 0;
   if (is_new && peers_.size () >= kMaxPeers)
     return Error{P2P_ERROR_LIMIT,
@@ -37,8 +37,8 @@ Peers::add (const Address &peer) {
   if (is_new) {
     peers_.insert (peer);
     if (ips_[peer.without_port ()]++ == 0) permissions_.add (peer).due = now;
-    if (use_channels_) channels_.add (peer, now);
   }
+  if (use_channels_ && channel) channels_.add (peer, now);
   PermissionTable::Entry *entry = permissions_.find (peer);
   if (entry->state == PermissionState::refused) {
     *entry = {};

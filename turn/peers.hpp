@@ -50,8 +50,9 @@ class Peers {
   Peers (Scheduler &scheduler, Requester &requester, Owner &owner, bool channels,
          bool dont_fragment);
 
-  // Adding one that was refused asks once more. The policy is the client's.
-  Status add (const Address &peer);
+  // Adding one that was refused asks once more, and one that is there may get its channel. The
+  // policy is the client's.
+  Status add (const Address &peer, bool channel);
   void remove (const Address &peer);
   bool known (const Address &peer) const { return peers_.count (peer) > 0; }
   std::size_t count () const { return peers_.size (); }

@@ -34,7 +34,7 @@ struct AgentSettings {
   std::map<std::string, PeerCredentials> peers;
   P2pAcceptPolicy accept_policy = P2P_ACCEPT_POLICY_NONE;
   std::vector<StunServer> stun_servers;  // beside the rendezvous server's own
-  std::vector<TurnServer> turn_servers;
+  std::vector<turn::Server> turn_servers;
   bool relay_only = false, ice_tcp = true;
   FastUdpWish fast_udp = FastUdpAbilities ();
   std::vector<std::string> local_addresses;

@@ -179,6 +179,7 @@ class Line final : private LineWatch::Observer,
   bool is_dead (const Generation &generation) const;
   void see_network (const NetworkView &now);
   void note_bases ();
+  void move_relays ();
 
   const std::string session_;
   const bool client_;

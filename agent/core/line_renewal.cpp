@@ -144,6 +144,13 @@ Line::note_bases () {
   }
 }
 
+// First of all, so that a way that goes along is not taken for one whose address has gone.
+void
+Line::move_relays () {
+  for (const auto &generation : generations_)
+    if (IceTransport *ice = generation->attempt ().ice ()) ice->move_relays ();
+}
+
 void
 Line::see_network (const NetworkView &now) {
   cut_off_ = !now->usable () && (cut_off_ || network_->usable ());
@@ -154,14 +161,16 @@ void
 Line::network_changed (const NetworkView &now, const NetworkChange &change) {
   see_network (now);
   if (over_ || !live_) return;
+  const bool other_addresses = !change.added.empty () || !change.removed.empty ();
+  const bool other_network = now->usable () && (other_addresses || change.default_routes_changed);
+  if (other_network) move_relays ();
   note_bases ();
   choose_way ();
   const WayEntry *in_use = way_in_use ();
   const bool cut_off = in_use && in_use->base_gone;
   if (cut_off) watch_.break_now (BreakReason::network_down);
   watch_.network_changed ();
-  const bool other_addresses = !change.added.empty () || !change.removed.empty ();
-  if (!now->usable () || (!other_addresses && !change.default_routes_changed)) return;
+  if (!other_network) return;
   renewal_wanted_ = true;
   renewals_left_ = kRenewals;
   renew_wait_ = 0;

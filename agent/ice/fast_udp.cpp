@@ -29,7 +29,6 @@ constexpr std::size_t kTrainsPerRound = 16;
 constexpr int kSocketBufferBytes = 4 * 1024 * 1024;  // as far as net.core.rmem_max allows
 // Where a queue below the socket is full: the socket itself always says that there is room.
 constexpr unsigned kFirstRetryMs = 1, kLongestRetryMs = 32;
-constexpr std::uint32_t kMagicCookie = 0x2112a442;  // RFC 8489 section 5
 
 // One for the core thread: every lane empties it before the next one is asked.
 struct ReceiveRing {
@@ -78,14 +77,6 @@ same_source (const sockaddr_storage &a, const sockaddr_storage &b) {
   const auto &one = reinterpret_cast<const sockaddr_in &> (a);
   const auto &other = reinterpret_cast<const sockaddr_in &> (b);
   return one.sin_port == other.sin_port && one.sin_addr.s_addr == other.sin_addr.s_addr;
-}
-
-bool
-is_stun (ByteView datagram) {
-  if (datagram.size < 20 || datagram[0] >= 4) return false;
-  std::uint32_t cookie;
-  std::memcpy (&cookie, datagram.data + 4, sizeof cookie);
-  return ntohl (cookie) == kMagicCookie;
 }
 
 std::size_t

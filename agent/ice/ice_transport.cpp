@@ -7,6 +7,7 @@
 
 #include "base/loop_thread.hpp"
 #include "ice/candidate_sdp.hpp"
+#include "ice/gathering.hpp"
 #include "ice/local_addresses.hpp"
 #include "ice/name_lookup.hpp"
 #include "ice/nice_handle.hpp"
@@ -25,7 +26,6 @@ constexpr TimeUs kMdnsTimeout = 2 * kSecond;  // RFC 6762 section 5.2: asked at 
 // A peer with many interfaces has 20; each costs up to one check per local candidate.
 constexpr std::size_t kMaxRemoteCandidates = 64;
 constexpr std::size_t kMaxMdnsCandidates = 8;  // each is a look-up that the peer causes here
-constexpr std::size_t kMaxTurnServers = 8;     // libnice's limit for a component
 // For how long the peer's TCP candidates wait for UDP: the first retransmission of a check (RFC
 // 8489 section 6.2.1). With one of them libnice nominates regularly, which takes a round trip and
 // two of its ticks more; on most ways they are never needed.
@@ -48,14 +48,19 @@ state_name (IceState state) {
   return "unknown";
 }
 
-class NiceIceTransport final : public IceTransport, private NiceEvents {
+class NiceIceTransport final : public IceTransport,
+                               private NiceEvents,
+                               private Gathering::Observer {
  public:
+  using Observer = IceTransport::Observer;
+
   NiceIceTransport (const IceConfig &config, LocalAddresses addresses, Observer &observer)
       : config_ (config),
         addresses_ (std::move (addresses)),
         observer_ (observer),
         alive_ (std::make_shared<NiceIceTransport *> (this)),
-        nice_ (config, *this),
+        nice_ (config_, *this),
+        gathering_ (config_, addresses_, nice_, static_cast<Gathering::Observer &> (*this)),
         tcp_timer_ (core_loop ().scheduler ().make_timer ([this] { try_tcp (); })),
         path_ (nice_.agent (), nice_.stream (), core_loop ().scheduler (), core_loop ().context (),
                config.fast_udp),
@@ -66,7 +71,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
 
   IceCredentials local_credentials () const override;
   std::vector<std::string> local_candidates () const override { return local_candidates_; }
-  bool gathering_done () const override { return gathering_done_; }
+  bool gathering_done () const override { return gathering_.done (); }
   Status set_remote_credentials (const IceCredentials &credentials) override;
   Status add_remote_candidate (const std::string &sdp) override;
   void remote_gathering_done () override;
@@ -79,10 +84,12 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   bool go_back () override { return follower_.go_back (); }
   IceMoves moves () const override { return follower_.moves (); }
   Path &path () override { return path_; }
+  void move_relays () override;
+  std::vector<TurnRelayState> relays () const override { return gathering_.relays (); }
 
  private:
   void nice_candidate (const std::string &sdp) override;
-  void nice_gathering_done () override;
+  void nice_gathering_done () override { gathering_.nice_done (); }
   void nice_state (NiceComponentState state) override;
   void nice_selected (const NicePair &pair) override;
   // While the first checks run, a new address is one of the peer's other candidates behind its NAT,
@@ -91,18 +98,18 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
     if (state_ == IceState::ready) follower_.learned (remote);
   }
   void nice_received (ByteView datagram) override { path_.received (datagram); }
+  void gathering_done () override;
+  void gathering_received (ByteView datagram) override { path_.received (datagram); }
+  void gathering_relay_lost (const TurnFront &relay) override {
+    if (&relay == relay_) advance (IceState::failed);
+  }
+  void gathering_warning (const Error &warning) override { warn (warning); }
 
   // The observer is never called from inside of a call to this object.
   template <class Work>
   void later (Work work);
   void warn (Error warning);
-  Status gather (const NameLookup::Answers &answers);
-  bool has_socket () const;
   void gathering_failed (const Error &error);
-  bool use_turn_servers (const NameLookup::Answers &answers);
-  void use_stun_server (const NameLookup::Answers &answers);
-  const LookedUp *address_of (const NameLookup::Answers &answers, const std::string &host,
-                              const char *kind);
   void resolve_remote (RemoteCandidate candidate);
   void pass_to_libnice (const RemoteCandidate &candidate);
   void try_tcp ();
@@ -116,6 +123,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   Observer &observer_;
   std::shared_ptr<NiceIceTransport *> alive_;  // posted work holds it weakly
   NiceHandle nice_;
+  Gathering gathering_;
   const std::unique_ptr<Scheduler::Timer> tcp_timer_;
   NicePath path_;
   PeerFollower follower_;
@@ -123,7 +131,6 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   std::unique_ptr<NameLookup> server_lookup_;
 
   std::vector<std::string> local_candidates_;
-  bool gathering_done_ = false;
 
   std::optional<IceCredentials> remote_credentials_;
   std::vector<RemoteCandidate> waiting_;      // for the credentials
@@ -141,6 +148,7 @@ class NiceIceTransport final : public IceTransport, private NiceEvents {
   IceState state_ = IceState::gathering;
   std::optional<IceState> state_without_pair_;  // connected or more, but the pair is still to come
   std::optional<NicePair> pair_;
+  TurnFront *relay_ = nullptr;  // of pair_, when it has one
 };
 
 template <class Work>
@@ -170,53 +178,12 @@ NiceIceTransport::start () {
   std::vector<std::string> names;
   for (const auto &server : config_.turn_servers) names.push_back (server.host);
   for (const auto &server : config_.stun_servers) names.push_back (server.host);
-  if (names.empty ()) return gather ({});
-  server_lookup_ = std::make_unique<NameLookup> (names, core_loop ().scheduler (), kNameTimeout,
-                                                 [this] (const NameLookup::Answers &answers) {
-                                                   if (const auto error = gather (answers))
-                                                     gathering_failed (*error);
-                                                 });
+  if (names.empty ()) return gathering_.begin ({});
+  server_lookup_ = std::make_unique<NameLookup> (
+      names, core_loop ().scheduler (), kNameTimeout, [this] (const NameLookup::Answers &answers) {
+        if (const auto error = gathering_.begin (answers)) gathering_failed (*error);
+      });
   return {};
-}
-
-Status
-NiceIceTransport::gather (const NameLookup::Answers &answers) {
-  NiceAgent *agent = nice_.agent ();
-  const bool turn_over_udp = use_turn_servers (answers);
-  // Beside TURN over UDP libnice takes the plain server's answers for TURN's, rejects them and
-  // waits 2 s for others; the answer to Allocate gives the same candidate anyway.
-  if (turn_over_udp && !config_.stun_servers.empty ())
-    g_debug ("ice: no STUN server is asked, because the TURN server tells the same");
-  else if (!config_.relay_only)
-    use_stun_server (answers);
-
-  if (config_.port_min != 0)
-    nice_agent_set_port_range (agent, nice_.stream (), kNiceComponent, config_.port_min,
-                               config_.port_max);
-  for (const auto &text : addresses_.chosen) {
-    NiceAddress address;
-    nice_address_init (&address);
-    if (nice_address_set_from_string (&address, text.c_str ()))
-      nice_agent_add_local_address (agent, &address);
-  }
-  g_debug ("ice: gathering on %zu addresses", addresses_.chosen.size ());
-  if (nice_agent_gather_candidates (agent, nice_.stream ()) && has_socket ()) return {};
-  std::string message = "No socket could be bound to " + addresses_.chosen.front ();
-  if (addresses_.chosen.size () > 1) message += " or any other local address";
-  if (config_.port_min != 0)
-    message += " in the ports " + std::to_string (config_.port_min) + " to " +
-               std::to_string (config_.port_max);
-  return Error{P2P_ERROR_UNREACHABLE,
-               message + "; check that the addresses are this machine's and the ports are free."};
-}
-
-// libnice is content with active TCP candidates, which have no socket yet.
-bool
-NiceIceTransport::has_socket () const {
-  GPtrArray *sockets = nice_agent_get_sockets (nice_.agent (), nice_.stream (), kNiceComponent);
-  const bool found = sockets && sockets->len > 0;
-  if (sockets) g_ptr_array_unref (sockets);
-  return found;
 }
 
 void
@@ -224,69 +191,6 @@ NiceIceTransport::gathering_failed (const Error &error) {
   warn (error);
   later ([] (NiceIceTransport &self) { self.nice_gathering_done (); });
   later ([] (NiceIceTransport &self) { self.advance (IceState::failed); });
-}
-
-const LookedUp *
-NiceIceTransport::address_of (const NameLookup::Answers &answers, const std::string &host,
-                              const char *kind) {
-  const auto found = answers.find (host);
-  const LookedUp *answer = found == answers.end () ? nullptr : &found->second;
-  const bool any = answer && (!answer->ipv4.empty () || !answer->ipv6.empty ());
-  if (any && ((!answer->ipv4.empty () && addresses_.has_ipv4) ||
-              (!answer->ipv6.empty () && addresses_.has_ipv6)))
-    return answer;
-  const std::string what = std::string ("The ") + kind + " server \"" + host + "\" is not used: ";
-  if (any)
-    warn ({P2P_ERROR_UNREACHABLE,
-           what + "it has only addresses of a kind (IPv4, IPv6) that this machine has not."});
-  else
-    warn ({P2P_ERROR_UNREACHABLE,
-           what + "its name does not resolve" +
-               (answer && !answer->problem.empty () ? " (" + answer->problem + ")" : "") +
-               "; check the name and this machine's name service."});
-  return nullptr;
-}
-
-bool
-NiceIceTransport::use_turn_servers (const NameLookup::Answers &answers) {
-  bool over_udp = false;
-  std::size_t used = 0, left_out = 0;
-  for (const auto &server : config_.turn_servers) {
-    const LookedUp *at = address_of (answers, server.host, "TURN");
-    if (!at) continue;
-    const bool udp = server.protocol == TurnProtocol::udp;
-    const std::array<std::pair<const std::string &, bool>, 2> families = {
-        {{at->ipv4, addresses_.has_ipv4}, {at->ipv6, addresses_.has_ipv6}}};
-    for (const auto &[ip, reachable] : families) {
-      if (ip.empty () || !reachable) continue;
-      if (used == kMaxTurnServers) {
-        ++left_out;
-        continue;
-      }
-      nice_agent_set_relay_info (nice_.agent (), nice_.stream (), kNiceComponent, ip.c_str (),
-                                 server.port, server.user.c_str (), server.password.c_str (),
-                                 udp ? NICE_RELAY_TYPE_TURN_UDP : NICE_RELAY_TYPE_TURN_TCP);
-      ++used;
-      over_udp = over_udp || udp;
-    }
-  }
-  if (left_out > 0)
-    warn ({P2P_ERROR_LIMIT, std::to_string (left_out) + " addresses of TURN servers are not used: "
-                                                        "at most 8 are; name fewer servers."});
-  return over_udp;
-}
-
-void
-NiceIceTransport::use_stun_server (const NameLookup::Answers &answers) {
-  for (const auto &server : config_.stun_servers) {
-    const LookedUp *at = address_of (answers, server.host, "STUN");
-    if (!at) continue;
-    // libnice asks one server at one address. IPv4 first: that is where the NATs are.
-    const bool ipv4 = !at->ipv4.empty () && addresses_.has_ipv4;
-    g_object_set (nice_.agent (), "stun-server", (ipv4 ? at->ipv4 : at->ipv6).c_str (),
-                  "stun-server-port", guint{server.port}, nullptr);
-    return;
-  }
 }
 
 void
@@ -300,9 +204,7 @@ NiceIceTransport::nice_candidate (const std::string &sdp) {
 }
 
 void
-NiceIceTransport::nice_gathering_done () {
-  if (gathering_done_) return;
-  gathering_done_ = true;
+NiceIceTransport::gathering_done () {
   if (config_.resume) later ([] (NiceIceTransport &self) { self.resume_pair (); });
   g_debug ("ice: gathering done, %zu candidates", local_candidates_.size ());
   observer_.ice_gathering_done ();
@@ -342,7 +244,7 @@ NiceIceTransport::set_remote_credentials (const IceCredentials &credentials) {
 // silent on its way to us must not make libnice give up.
 void
 NiceIceTransport::resume_pair () {
-  if (resumed_ || !gathering_done_ || !remote_credentials_) return;
+  if (resumed_ || !gathering_.done () || !remote_credentials_) return;
   resumed_ = true;
   const IceResume &pair = *config_.resume;
   const std::string sdp = "candidate:resumed 1 UDP 2130706431 " + pair.remote_address + " " +
@@ -499,6 +401,8 @@ void
 NiceIceTransport::advance (IceState next) {
   const bool usable = next == IceState::connected || next == IceState::ready;
   if (next == state_ || (next < state_ && !(state_ == IceState::failed && usable))) return;
+  // What libnice still believes of a relay that is lost is nothing to go by.
+  if (usable && relay_ && relay_->lost ()) return;
   if (usable && !pair_) {
     state_without_pair_ = next;
     return;
@@ -508,9 +412,9 @@ NiceIceTransport::advance (IceState next) {
   g_debug ("ice: %s -> %s", state_name (state_), state_name (next));
   state_ = next;
   if (next == IceState::failed) {
-    const char *message = "No pair of candidates reaches the peer; a TURN server may help.";
-    if (pair_ && pair_->local_type == "relay")
-      message = "The connection to the TURN server has ended.";
+    std::string message = "No pair of candidates reaches the peer; a TURN server may help.";
+    if (relay_ && relay_->lost ())
+      message = relay_->lost ()->message;
     else if (pair_)
       message = "The TCP connection to the peer has ended.";
     path_.failed ({P2P_ERROR_UNREACHABLE, message});
@@ -529,16 +433,28 @@ NiceIceTransport::nice_selected (const NicePair &pair) {
   if (pair_ && pair_->local_sdp == pair.local_sdp && pair_->remote_sdp == pair.remote_sdp) return;
   g_debug ("ice: pair %s - %s", pair.local.c_str (), pair.remote.c_str ());
   pair_ = pair;
-  path_.pair_selected (pair);
+  const auto local = turn::Address::from_sockaddr (pair.local_address);
+  relay_ = local && pair.local_type == "relay" ? gathering_.find (*local) : nullptr;
+  path_.pair_selected (pair, relay_);
   if (!tcp_waiting_.empty ()) try_tcp ();  // which it does not, with a pair
   // Posted: after the observer's call nothing may be left to do here.
   if (state_without_pair_)
     later ([next = *state_without_pair_] (NiceIceTransport &self) { self.advance (next); });
+  if (relay_ && relay_->lost ())
+    later ([] (NiceIceTransport &self) { self.advance (IceState::failed); });
   observer_.ice_selected_pair (pair);
 }
 
 void
+NiceIceTransport::move_relays () {
+  gathering_.move_relays ([this] (const TurnFront &relay, const turn::Address &source) {
+    if (&relay == relay_ && pair_) pair_->local_base_address = source.ip_text ();
+  });
+}
+
+void
 NiceIceTransport::check_pair () {
+  if (relay_) relay_->doubt ();
   if (!pair_ || pair_->tcp || !remote_credentials_) return;
   gboolean controlling = FALSE;
   g_object_get (nice_.agent (), "controlling-mode", &controlling, nullptr);
@@ -548,18 +464,6 @@ NiceIceTransport::check_pair () {
 }
 
 }  // namespace
-
-std::optional<std::pair<std::string, std::uint16_t>>
-IcePair::remote_endpoint () const {
-  NiceAddress address;
-  nice_address_init (&address);
-  if (remote_address.ss_family != AF_INET && remote_address.ss_family != AF_INET6) return {};
-  nice_address_set_from_sockaddr (&address, reinterpret_cast<const sockaddr *> (&remote_address));
-  std::array<char, NICE_ADDRESS_STRING_LEN> text{};
-  nice_address_to_string (&address, text.data ());
-  return std::pair (std::string (text.data ()),
-                    static_cast<std::uint16_t> (nice_address_get_port (&address)));
-}
 
 Result<std::unique_ptr<IceTransport>>
 IceTransport::create (const IceConfig &config, Observer &observer) {

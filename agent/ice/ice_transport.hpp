@@ -9,6 +9,7 @@
 // libnice never gives up a UDP pair that was selected, however long the peer is silent: whether it
 // lives is for the layers above to say. Nor does it check a selected pair by itself again.
 #pragma once
+#include <gio/gio.h>
 #include <sys/socket.h>
 
 #include <cstdint>
@@ -19,6 +20,7 @@
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
+#include "base/ptr.hpp"
 #include "ice/fast_udp_abilities.hpp"
 #include "ice/ice_servers.hpp"
 #include "path/path.hpp"
@@ -42,7 +44,8 @@ struct IceConfig {
   std::vector<std::string> local_addresses;  // empty: all of this machine
   std::uint16_t port_min = 0, port_max = 0;  // 0: any
   std::vector<StunServer> stun_servers;
-  std::vector<TurnServer> turn_servers;
+  std::vector<turn::Server> turn_servers;
+  Ref<GTlsDatabase> turn_tls_database;  // whom to trust; none: the system's
   FastUdpWish fast_udp = FastUdpAbilities ();
   // Of an earlier generation, whose other side still lives at the peer. Not set: new ones.
   std::optional<IceCredentials> credentials;
@@ -76,9 +79,11 @@ struct IceMoves {
 constexpr std::uint32_t kMaxLearnedAddresses = 16;  // of a generation
 
 // Goes forward only; from failed back to connected or ready when there is a way again. Once there
-// was a pair, failed means that a TCP connection has ended, the peer's or that of the relay in use
-// (local_type "relay"); whatever is silent without an end is not failed.
+// was a pair, failed means that a TCP connection to the peer has ended, or that the relay in use is
+// lost (local_type "relay"); whatever is silent without an end is not failed.
 enum class IceState { gathering, connecting, connected, ready, failed };
+
+struct TurnRelayState;
 
 class IceTransport {
  public:
@@ -117,7 +122,8 @@ class IceTransport {
   // Sends one connectivity check (RFC 8445 section 7.2.2) over the pair in use, now: so that the
   // peer hears of a new NAT mapping of ours, or a controlled peer that began anew at its old
   // address is nominated. One datagram, its answer is not waited for: to be repeated while the peer
-  // is silent. Does nothing without a pair and over TCP.
+  // is silent. Does nothing without a pair and over TCP. Of a relay in use the server is asked as
+  // well whether it still has it.
   virtual void check_pair () = 0;
   // While on, a new address from which the peer's authenticated check comes is the selected remote
   // at once. Switched on, it follows also the newest one of the last 10 s. A pair that was chosen
@@ -128,6 +134,12 @@ class IceTransport {
   // To the pair from which it followed, and further back with each call. False when there is none.
   virtual bool go_back () = 0;
   virtual IceMoves moves () const = 0;
+
+  // After a change of this machine's network: relays go along where their servers let them. The
+  // base of a pair in use that does is then the address from which its relay is reached now.
+  virtual void move_relays () = 0;
+  // Those of this side, also lost ones.
+  virtual std::vector<TurnRelayState> relays () const = 0;
 
   // Datagrams over the selected pair, whatever it is at the time. Lives as long as this object.
   virtual Path &path () = 0;

@@ -108,6 +108,7 @@ on_selected (NiceAgent *agent, guint, guint, NiceCandidate *local, NiceCandidate
   pair.tcp = local->transport != NICE_CANDIDATE_TRANSPORT_UDP;
   pair.local_base_address = ip_text (local->base_addr);
   pair.local_base_port = static_cast<std::uint16_t> (nice_address_get_port (&local->base_addr));
+  nice_address_copy_to_sockaddr (&local->addr, reinterpret_cast<sockaddr *> (&pair.local_address));
   nice_address_copy_to_sockaddr (&remote->addr,
                                  reinterpret_cast<sockaddr *> (&pair.remote_address));
   tell (data, [pair] (NiceEvents &to) { to.nice_selected (pair); });
@@ -126,6 +127,7 @@ on_received (NiceAgent *, guint, guint, guint size, gchar *bytes, gpointer data)
 
 // What an agent that closes by itself still needs; the agent goes first.
 struct Closing {
+  std::shared_ptr<void> below;
   std::shared_ptr<NestedContext> timers;
   Ref<NiceAgent> agent;
 };
@@ -138,6 +140,18 @@ on_closed (GObject *, GAsyncResult *, gpointer data) {
 }
 
 }  // namespace
+
+std::optional<std::pair<std::string, std::uint16_t>>
+IcePair::remote_endpoint () const {
+  NiceAddress address;
+  nice_address_init (&address);
+  if (remote_address.ss_family != AF_INET && remote_address.ss_family != AF_INET6) return {};
+  nice_address_set_from_sockaddr (&address, reinterpret_cast<const sockaddr *> (&remote_address));
+  std::array<char, NICE_ADDRESS_STRING_LEN> text{};
+  nice_address_to_string (&address, text.data ());
+  return std::pair (std::string (text.data ()),
+                    static_cast<std::uint16_t> (nice_address_get_port (&address)));
+}
 
 NiceHandle::NiceHandle (const IceConfig &config, NiceEvents &events)
     : sockets_ (take_socket_context ()),
@@ -188,10 +202,11 @@ NiceHandle::~NiceHandle () {
   // anything when the stream goes.
   nice_agent_attach_recv (agent_.get (), stream_, kNiceComponent, timers_->context (), nullptr,
                           nullptr);
-  ice_loop ().post ([closing = Closing{timers_, std::move (agent_)}, stream = stream_] {
-    nice_agent_remove_stream (closing.agent.get (), stream);
-    nice_agent_close_async (closing.agent.get (), on_closed, new Closing (closing));
-  });
+  ice_loop ().post (
+      [closing = Closing{std::move (below_), timers_, std::move (agent_)}, stream = stream_] {
+        nice_agent_remove_stream (closing.agent.get (), stream);
+        nice_agent_close_async (closing.agent.get (), on_closed, new Closing (closing));
+      });
 }
 
 }  // namespace p2p

@@ -21,6 +21,7 @@ constexpr const char *kFollowedFoundation = "followed";
 // A pair as libnice knows it.
 struct NicePair : IcePair {
   std::string local_foundation;
+  sockaddr_storage local_address{};  // of the candidate: a relay's, where it is one
   std::uint32_t local_priority = 0;
 };
 
@@ -47,6 +48,9 @@ class NiceHandle {
   NiceHandle (const NiceHandle &) = delete;
   NiceHandle &operator= (const NiceHandle &) = delete;
 
+  // What libnice still talks to while its agent closes. It may be dropped on any thread.
+  void keep_until_closed (std::shared_ptr<void> below) { below_ = std::move (below); }
+
   NiceAgent *agent () const { return agent_.get (); }
   guint stream () const { return stream_; }
 
@@ -54,6 +58,7 @@ class NiceHandle {
   // libnice's sockets, on core, and its timers, on ICE: what GLib goes through at every turn must
   // not grow with the number of agents.
   const std::shared_ptr<NestedContext> sockets_, timers_;
+  std::shared_ptr<void> below_;
   Ref<NiceAgent> agent_;
   guint stream_ = 0;
   // Tasks on their way to core hold it weakly: when the handle is gone, they do nothing.

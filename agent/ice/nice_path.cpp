@@ -73,12 +73,15 @@ NicePath::NicePath (NiceAgent *agent, guint stream, Scheduler &scheduler, GMainC
 NicePath::~NicePath () = default;
 
 void
-NicePath::pair_selected (const IcePair &pair) {
+NicePath::pair_selected (const IcePair &pair, TurnFront *relay) {
   const bool news =
       !pair_ || pair_->local_sdp != pair.local_sdp || pair_->remote_sdp != pair.remote_sdp;
   pair_ = pair;
   if (!news) return;
   fast_.reset ();
+  if (relay_ && relay_ != relay) relay_->carry (std::nullopt);
+  relay_ = relay;
+  if (relay_) relay_->carry (turn::Address::from_sockaddr (pair.remote_address));
   const auto socket =
       Ref<GSocket>::adopt (nice_agent_get_selected_socket (agent_, stream_, kNiceComponent));
   max_datagram_bytes_ = max_datagram_bytes_on (
@@ -211,6 +214,7 @@ NicePath::send (ByteView burst, std::size_t segment_bytes) {
 
 NicePath::Pushed
 NicePath::push (ByteView burst, std::size_t segment_bytes) {
+  if (relay_) return push_to_relay (burst, segment_bytes);
   std::array<GOutputVector, kMaxBurstDatagrams> vectors;
   std::array<NiceOutputMessage, kMaxBurstDatagrams> messages;
   std::size_t sent = 0;
@@ -235,6 +239,29 @@ NicePath::push (ByteView burst, std::size_t segment_bytes) {
     }
     if (taken <= 0) return {sent, Sent::would_block};
     sent = std::min (burst.size, sent + static_cast<std::size_t> (taken) * segment_bytes);
+  }
+  return {sent, Sent::all};
+}
+
+NicePath::Pushed
+NicePath::push_to_relay (ByteView burst, std::size_t segment_bytes) {
+  std::size_t sent = 0;
+  while (sent < burst.size) {
+    const ByteView one = burst.sub (sent, segment_bytes);
+    switch (relay_->send (one)) {
+      case turn::Sent::sent:
+      case turn::Sent::waiting:
+        sent += one.size;
+        break;
+      case turn::Sent::full:
+        return {sent, Sent::would_block};
+      case turn::Sent::refused:
+        ++failed_bursts_;
+        return {sent, Sent::failed};
+      case turn::Sent::too_long:
+        ++failed_bursts_;
+        return {sent, Sent::too_long};
+    }
   }
   return {sent, Sent::all};
 }
@@ -296,7 +323,7 @@ NicePath::info () const {
     info.remote = pair_->remote;
     info.relayed = pair_->relayed;
     info.own_relay = pair_->local_type == "relay";
-    info.engine = fast_ ? fast_->describe () : "libnice";
+    info.engine = fast_ ? fast_->describe () : relay_ ? "TURN client" : "libnice";
   }
   return info;
 }

@@ -1,5 +1,6 @@
-// Datagrams over the selected pair of a NiceAgent. A direct UDP pair gets a fast lane; every other
-// one, relayed and TCP included, and whatever the lane cannot do, goes through libnice's own calls.
+// Datagrams over the selected pair of a NiceAgent. A direct UDP pair gets a fast lane, one of a
+// relay of this side goes straight to the TURN client; every other one, and whatever these cannot
+// do, goes through libnice's own calls.
 #pragma once
 #include <nice/agent.h>
 
@@ -9,6 +10,7 @@
 #include "base/ptr.hpp"
 #include "ice/fast_udp.hpp"
 #include "ice/ice_transport.hpp"
+#include "ice/turn_front.hpp"
 #include "path/path.hpp"
 
 namespace p2p {
@@ -30,7 +32,8 @@ class NicePath final : public Path, private FastUdp::Receiver {
   ~NicePath () override;
 
   // What the owner tells it, on the core thread.
-  void pair_selected (const IcePair &pair);
+  // `relay`: whose relayed address the local candidate is; it outlives the path.
+  void pair_selected (const IcePair &pair, TurnFront *relay = nullptr);
   void received (ByteView datagram);
   void failed (const Error &error);
   void recovered ();
@@ -53,6 +56,7 @@ class NicePath final : public Path, private FastUdp::Receiver {
     Sent outcome;
   };
   Pushed push (ByteView burst, std::size_t segment_bytes);
+  Pushed push_to_relay (ByteView burst, std::size_t segment_bytes);
   void watch_writable ();
   void on_writable ();
   void on_batch_end ();
@@ -70,6 +74,8 @@ class NicePath final : public Path, private FastUdp::Receiver {
   std::optional<IcePair> pair_;
   std::size_t max_datagram_bytes_ = kMinDatagramBytes;  // of pair_
   std::unique_ptr<FastUdp> fast_;  // of pair_, when it is a direct one over UDP
+
+  TurnFront *relay_ = nullptr;  // of pair_, when its local candidate is a relayed one
 
   // The tail of a burst of which the socket took only the head. At most one burst.
   std::vector<std::uint8_t> rest_;

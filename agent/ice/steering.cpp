@@ -67,4 +67,12 @@ steering_program (const sockaddr_storage &remote) {
   return program;
 }
 
+bool
+is_stun (ByteView datagram) {
+  if (datagram.size < 20 || datagram[0] >= kFirstNonStunByte) return false;
+  std::uint32_t cookie;
+  std::memcpy (&cookie, datagram.data + 4, sizeof cookie);
+  return ntohl (cookie) == kMagicCookie;
+}
+
 }  // namespace p2p

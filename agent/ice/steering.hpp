@@ -7,6 +7,8 @@
 
 #include <vector>
 
+#include "base/bytes.hpp"
+
 namespace p2p {
 
 // Results of the program: the order in which the two sockets joined the group.
@@ -15,5 +17,7 @@ constexpr unsigned kSteerToNice = 0, kSteerToData = 1;
 // For SO_ATTACH_REUSEPORT_CBPF on a group of the remote's family, AF_INET or AF_INET6. Offset 0 of
 // the packet is the UDP payload there.
 std::vector<sock_filter> steering_program (const sockaddr_storage &remote);
+// What the program takes for STUN.
+bool is_stun (ByteView datagram);
 
 }  // namespace p2p

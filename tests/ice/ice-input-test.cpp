@@ -136,11 +136,7 @@ TEST (IceInput, ServersWithoutAnAddressAreWarningsAndGatheringEnds) {
   IceCouple couple;
   IceConfig a = loopback_config (true);
   a.stun_servers = {{"does-not-exist.invalid", 3478}};
-  TurnServer turn;
-  turn.host = "turn.does-not-exist.invalid";
-  turn.user = "user";
-  turn.password = "SECRET";
-  a.turn_servers = {turn};
+  a.turn_servers = {{"turn.does-not-exist.invalid", 3478, turn::Protocol::udp, {"user", "SECRET"}}};
   ASSERT_TRUE (couple.connect (a, loopback_config (false)));
   ASSERT_TRUE (couple.wait_usable ());
   ASSERT_TRUE (wait_until ([&] { return couple.a.gathering_done == 1; }));

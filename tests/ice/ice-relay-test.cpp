@@ -1,119 +1,25 @@
 // Through a real TURN server (coturn), and through it alone.
-#include <gio/gio.h>
-#include <glib/gstdio.h>
-
+#include "../turn/coturn.hpp"
+#include "ice/turn_front.hpp"
 #include "ice_fixture.hpp"
 
 namespace p2p::test {
 namespace {
 
-constexpr char kUser[] = "user";
-constexpr char kPassword[] = "a:b@c";
+using turn::Protocol;
 
-// A turnserver of this test alone: own port, own files, gone with the object.
-class Coturn {
- public:
-  static bool installed () {
-    char *path = g_find_program_in_path ("turnserver");
-    const bool found = path != nullptr;
-    g_free (path);
-    return found;
-  }
-
-  Coturn () {
-    char *dir = g_dir_make_tmp ("p2p-coturn-XXXXXX", nullptr);
-    dir_ = dir;
-    g_free (dir);
-    port_ = free_port ();
-    const std::string port = "--listening-port=" + std::to_string (port_);
-    const std::string login = std::string ("--user=") + kUser + ":" + kPassword;
-    const std::string pid = "--pidfile=" + dir_ + "/pid", db = "--userdb=" + dir_ + "/db";
-    const std::string log = "--log-file=" + dir_ + "/log";
-    const char *argv[] = {"turnserver",
-                          "-n",
-                          "--listening-ip=127.0.0.1",
-                          "--relay-ip=127.0.0.1",
-                          port.c_str (),
-                          "--lt-cred-mech",
-                          "--realm=test",
-                          login.c_str (),
-                          "--allow-loopback-peers",
-                          "--no-cli",
-                          "--no-tls",
-                          "--no-dtls",
-                          "--simple-log",
-                          "--verbose",
-                          pid.c_str (),
-                          db.c_str (),
-                          log.c_str (),
-                          nullptr};
-    process_ = g_subprocess_newv (argv,
-                                  static_cast<GSubprocessFlags> (G_SUBPROCESS_FLAGS_STDOUT_SILENCE |
-                                                                 G_SUBPROCESS_FLAGS_STDERR_SILENCE),
-                                  nullptr);
-  }
-  ~Coturn () {
-    if (process_) {
-      g_subprocess_force_exit (process_);
-      g_subprocess_wait (process_, nullptr, nullptr);
-      g_object_unref (process_);
-    }
-    for (const char *name : {"/pid", "/db", "/log"}) g_remove ((dir_ + name).c_str ());
-    g_rmdir (dir_.c_str ());
-  }
-  Coturn (const Coturn &) = delete;
-  Coturn &operator= (const Coturn &) = delete;
-
-  // Until it answers a Binding request over UDP, which it serves last.
-  bool wait_listening () const {
-    if (!process_) return false;
-    const auto socket = Ref<GSocket>::adopt (g_socket_new (
-        G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, nullptr));
-    const auto server =
-        Ref<GSocketAddress>::adopt (g_inet_socket_address_new_from_string ("127.0.0.1", port_));
-    g_socket_set_blocking (socket.get (), FALSE);
-    const char request[20] = "\x00\x01\x00\x00\x21\x12\xa4\x42transaction";
-    return wait_until ([&] {
-      char answer[512];
-      g_socket_send_to (socket.get (), server.get (), request, sizeof request, nullptr, nullptr);
-      return g_socket_receive (socket.get (), answer, sizeof answer, nullptr, nullptr) > 0;
-    });
-  }
-  TurnServer server (TurnProtocol protocol) const {
-    return {"127.0.0.1", port_, kUser, kPassword, protocol};
-  }
-  std::string log () const {
-    char *text = nullptr;
-    g_file_get_contents ((dir_ + "/log").c_str (), &text, nullptr, nullptr);
-    const std::string out = text ? text : "";
-    g_free (text);
-    return out;
-  }
-
- private:
-  static std::uint16_t free_port () {
-    GSocketListener *listener = g_socket_listener_new ();
-    const std::uint16_t port = g_socket_listener_add_any_inet_port (listener, nullptr, nullptr);
-    g_object_unref (listener);
-    return port;
-  }
-
-  std::string dir_;
-  std::uint16_t port_ = 0;
-  GSubprocess *process_ = nullptr;
-};
-
-class IceRelay : public testing::TestWithParam<TurnProtocol> {
+class IceRelay : public testing::TestWithParam<Protocol> {
  protected:
   void SetUp () override {
     if (!Coturn::installed ()) GTEST_SKIP () << "turnserver (package coturn) is not installed";
     coturn_ = std::make_unique<Coturn> ();
-    ASSERT_TRUE (coturn_->wait_listening ()) << coturn_->log ();
+    ASSERT_TRUE (coturn_->start ()) << coturn_->log ();
   }
   IceConfig config (bool controlling, bool relay_only) const {
     IceConfig out = loopback_config (controlling);
     out.relay_only = relay_only;
     out.turn_servers = {coturn_->server (GetParam ())};
+    out.turn_tls_database = coturn_->database ();
     return out;
   }
   std::unique_ptr<Coturn> coturn_;
@@ -196,7 +102,7 @@ TEST_P (IceRelay, FollowsAPeerFromTheRelay) {
 }
 
 TEST_P (IceRelay, WhenItsServerGoesThatIsToldOverTcp) {
-  if (GetParam () == TurnProtocol::udp) GTEST_SKIP () << "over UDP it is silence and no end";
+  if (GetParam () == Protocol::udp) GTEST_SKIP () << "over UDP it is silence and no end";
   IceCouple couple;
   ASSERT_TRUE (couple.connect (config (true, true), loopback_config (false)));
   ASSERT_TRUE (couple.wait_usable ()) << coturn_->log ();
@@ -212,18 +118,97 @@ TEST_P (IceRelay, WhenItsServerGoesThatIsToldOverTcp) {
   });
 }
 
+// Its address is another one then, or nobody's: only a new generation helps.
+TEST_P (IceRelay, AServerThatBeganAnewHasLostTheRelay) {
+  IceCouple couple;
+  ASSERT_TRUE (couple.connect (config (true, true), loopback_config (false)));
+  ASSERT_TRUE (couple.wait_usable ()) << coturn_->log ();
+  ASSERT_TRUE (couple.exchange ("first"));
+  coturn_->stop ();
+  ASSERT_TRUE (coturn_->start ());
+  ASSERT_TRUE (wait_until ([&] {
+    // As a line does that hears nothing.
+    couple.a.transport->check_pair ();
+    return couple.a.failed ();
+  }));
+  on_core ([&] {
+    EXPECT_EQ (couple.a.failures, 1U);
+    EXPECT_NE (couple.a.failure.find ("is lost"), std::string::npos) << couple.a.failure;
+    couple.a.send ("second");
+    EXPECT_EQ (couple.a.sent, Path::Sent::failed);
+    EXPECT_EQ (couple.b.failures, 0U);
+  });
+}
+
+TEST_P (IceRelay, GoesAlongToAnotherConnectionWhereTheServerLetsIt) {
+  if (GetParam () != Protocol::udp) GTEST_SKIP () << "an allocation ends with its stream";
+  coturn_ = std::make_unique<Coturn> (std::vector<std::string>{"127.0.0.1"},
+                                      std::vector<std::string>{"--mobility"});
+  ASSERT_TRUE (coturn_->start ()) << coturn_->log ();
+  IceCouple couple;
+  ASSERT_TRUE (couple.connect (config (true, true), loopback_config (false)));
+  ASSERT_TRUE (couple.wait_usable ()) << coturn_->log ();
+  ASSERT_TRUE (couple.exchange ("first"));
+  on_core ([&] {
+    ASSERT_EQ (couple.a.transport->relays ().size (), 1U);
+    EXPECT_EQ (couple.a.transport->relays ()[0].stats.losses, 0U);
+    couple.a.transport->move_relays ();
+    couple.a.send ("on the way");
+    EXPECT_EQ (couple.a.sent, Path::Sent::all);
+  });
+  ASSERT_TRUE (wait_until ([&] { return couple.b.received.back () == "on the way"; }));
+  ASSERT_TRUE (couple.exchange ("second"));
+  on_core ([&] {
+    const TurnRelayState relay = couple.a.transport->relays ()[0];
+    EXPECT_EQ (relay.stats.losses, 1U);
+    EXPECT_EQ (relay.stats.allocations, 1U);
+    EXPECT_FALSE (relay.lost);
+    EXPECT_EQ (relay.server.find (Coturn::kPassword), std::string::npos);
+    EXPECT_EQ (couple.a.failures, 0U);
+    EXPECT_EQ (couple.a.transport->selected_pair ()->local_base_address, "127.0.0.1");
+  });
+}
+
+// The server is asked over IPv4 by a side that has nothing else.
+TEST_P (IceRelay, AnIpv6RelayReachesAPeerThatHasOnlyIpv6) {
+  if (GetParam () != Protocol::udp) GTEST_SKIP () << "it is the same over a stream";
+  coturn_ = std::make_unique<Coturn> (std::vector<std::string>{"127.0.0.1", "::1"});
+  ASSERT_TRUE (coturn_->start ()) << coturn_->log ();
+  IceCouple couple;
+  IceConfig a = config (true, true), b = loopback_config (false);
+  a.turn_servers = {coturn_->server (Protocol::udp, "localhost")};
+  b.local_addresses = {"::1"};
+  ASSERT_TRUE (couple.connect (a, b));
+  ASSERT_TRUE (couple.wait_usable ()) << coturn_->log ();
+  ASSERT_TRUE (couple.exchange ("over IPv6"));
+  ASSERT_TRUE (wait_until ([&] { return couple.a.gathering_done == 1; }));
+  on_core ([&] {
+    EXPECT_EQ (couple.a.candidates.size (), 2U);
+    EXPECT_EQ (couple.a.pairs.back ().local_type, "relay");
+    EXPECT_NE (couple.a.pairs.back ().local.find ("[::1]"), std::string::npos);
+    EXPECT_EQ (couple.a.pairs.back ().local_base_address, "127.0.0.1");
+    EXPECT_TRUE (couple.a.warnings.empty ());
+  });
+}
+
 TEST_P (IceRelay, AWrongPasswordEndsTheGatheringWithoutARelay) {
   IceEnd end;
   IceConfig wrong = config (true, true);
-  wrong.turn_servers[0].password = "wrong";
+  wrong.turn_servers[0].credentials.password = "wrong";
   on_core ([&] { ASSERT_FALSE (end.open (wrong)); });
   ASSERT_TRUE (wait_until ([&] { return end.gathering_done == 1; }));
-  on_core ([&] { EXPECT_TRUE (end.candidates.empty ()); });
+  on_core ([&] {
+    EXPECT_TRUE (end.candidates.empty ());
+    ASSERT_EQ (end.warnings.size (), 1U);
+    EXPECT_NE (end.warnings[0].message.find ("user and password"), std::string::npos)
+        << end.warnings[0].message;
+  });
 }
 
-INSTANTIATE_TEST_SUITE_P (Coturn, IceRelay, testing::Values (TurnProtocol::udp, TurnProtocol::tcp),
-                          [] (const testing::TestParamInfo<TurnProtocol> &row) {
-                            return row.param == TurnProtocol::udp ? "Udp" : "Tcp";
+INSTANTIATE_TEST_SUITE_P (Coturn, IceRelay,
+                          testing::Values (Protocol::udp, Protocol::tcp, Protocol::tls),
+                          [] (const testing::TestParamInfo<Protocol> &row) {
+                            return turn::protocol_name (row.param);
                           });
 
 }  // namespace

@@ -60,23 +60,27 @@ TEST (StunUri, RefusesEverythingElse) {
 }
 
 TEST (TurnUri, UnderstandsAsWebrtcbin) {
+  using turn::Protocol;
   struct {
     const char *uri, *user, *password, *host;
     int port;
-    TurnProtocol protocol;
+    Protocol protocol;
   } const table[] = {
-      {"turn://u:p@h", "u", "p", "h", 3478, TurnProtocol::udp},
-      {"turn://u:p@h:1?transport=udp", "u", "p", "h", 1, TurnProtocol::udp},
-      {"turn://u:p@h:443?transport=tcp", "u", "p", "h", 443, TurnProtocol::tcp},
-      {"turn://u:p@h?transport=tcp", "u", "p", "h", 3478, TurnProtocol::tcp},
-      {"TURN://u%3Ax:p%40%25%2f@[::1]:5", "u:x", "p@%/", "::1", 5, TurnProtocol::udp},
-      {"turn://1700000000%3Aann:a:b@c@h", "1700000000:ann", "a:b@c", "h", 3478, TurnProtocol::udp},
+      {"turn://u:p@h", "u", "p", "h", 3478, Protocol::udp},
+      {"turn:u:p@h", "u", "p", "h", 3478, Protocol::udp},
+      {"turn://u:p@h:1?transport=udp", "u", "p", "h", 1, Protocol::udp},
+      {"turn://u:p@h:443?transport=tcp", "u", "p", "h", 443, Protocol::tcp},
+      {"turn://u:p@h?transport=tcp", "u", "p", "h", 3478, Protocol::tcp},
+      {"turns://u:p@h", "u", "p", "h", 5349, Protocol::tls},
+      {"turns://u:p@h:443?transport=tcp", "u", "p", "h", 443, Protocol::tls},
+      {"TURN://u%3Ax:p%40%25%2f@[::1]:5", "u:x", "p@%/", "::1", 5, Protocol::udp},
+      {"turn://1700000000%3Aann:a:b@c@h", "1700000000:ann", "a:b@c", "h", 3478, Protocol::udp},
   };
   for (const auto &row : table) {
     auto server = parse_turn_uri (row.uri);
     ASSERT_TRUE (server) << row.uri << ": " << server.error ().message;
-    EXPECT_EQ (server->user, row.user) << row.uri;
-    EXPECT_EQ (server->password, row.password) << row.uri;
+    EXPECT_EQ (server->credentials.user, row.user) << row.uri;
+    EXPECT_EQ (server->credentials.password, row.password) << row.uri;
     EXPECT_EQ (server->host, row.host) << row.uri;
     EXPECT_EQ (server->port, row.port) << row.uri;
     EXPECT_EQ (server->protocol, row.protocol) << row.uri;
@@ -105,14 +109,13 @@ TEST (TurnUri, RefusesEverythingElseWithoutShowingThePassword) {
                           "turn://u:SECRET%00@h",
                           "turn://u%0a:SECRET@h",
                           "turn://u:SECRET\n@h",
-                          "turn://u:SECRET@h?",
                           "turn://u:SECRET@h?x=y",
                           "turn://u:SECRET@h?transport=sctp",
                           "turn://u:SECRET@h?transport=udp&x=y",
                           "turn://u:SECRET@h/x",
                           "turn://u:SECRET@[::1",
                           "turn://u:SECRET@2001:db8::1",
-                          "turns://u:SECRET@h",
+                          "turns://u:SECRET@h?transport=udp",
                           "https://u:SECRET@h"}) {
     auto server = parse_turn_uri (uri);
     ASSERT_FALSE (server) << uri;
@@ -121,7 +124,8 @@ TEST (TurnUri, RefusesEverythingElseWithoutShowingThePassword) {
     EXPECT_EQ (redact_turn_uri (uri).find ("SECRET"), std::string::npos) << uri;
   }
   EXPECT_FALSE (parse_turn_uri ("turn://u:" + std::string (509, 'p') + "@h"));
-  EXPECT_NE (parse_turn_uri ("turns://u:p@h").error ().message.find ("TLS"), std::string::npos);
+  EXPECT_NE (parse_turn_uri ("turns://u:p@h?transport=udp").error ().message.find ("DTLS"),
+             std::string::npos);
 }
 
 TEST (TurnUri, RedactedKeepsAllButThePassword) {

@@ -105,16 +105,54 @@ TEST (IceStun, ANameThatDoesNotResolveLeavesTheNextServer) {
   });
 }
 
-TEST (IceStun, IsNotAskedBesideTurnOverUdp) {
+TEST (IceStun, IsAskedBesideTurn) {
   StunServerOnCore server, turn;
   IceEnd end;
   IceConfig config = config_with (server);
-  config.turn_servers = {{"127.0.0.1", turn.port, "user", "password", TurnProtocol::udp}};
+  config.turn_servers = {{"127.0.0.1", turn.port, turn::Protocol::udp, {"user", "password"}}};
   on_core ([&] { ASSERT_FALSE (end.open (config)); });
-  ASSERT_TRUE (wait_until ([&] { return turn.requests > 0; }));
-  // This one answers no Allocate, so gathering goes on until that times out.
   ASSERT_TRUE (wait_until ([&] { return end.gathering_done == 1; }));
-  on_core ([&] { EXPECT_EQ (server.requests, 0U); });
+  on_core ([&] {
+    EXPECT_GE (server.requests, 1U);
+    EXPECT_EQ (end.candidates.size (), 2U);
+    ASSERT_EQ (end.warnings.size (), 1U);
+    EXPECT_NE (end.warnings[0].message.find ("gave no relay"), std::string::npos);
+    EXPECT_EQ (end.warnings[0].message.find ("password"), std::string::npos);
+  });
+}
+
+TEST (IceStun, ATurnServerThatIsSilentIsNotWaitedForLong) {
+  StunServerOnCore server;
+  const auto silent = Ref<GSocket>::adopt (
+      g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, nullptr));
+  const auto any =
+      Ref<GSocketAddress>::adopt (g_inet_socket_address_new_from_string ("127.0.0.1", 0));
+  ASSERT_TRUE (g_socket_bind (silent.get (), any.get (), FALSE, nullptr));
+  const auto bound =
+      Ref<GSocketAddress>::adopt (g_socket_get_local_address (silent.get (), nullptr));
+  const auto port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (bound.get ()));
+  IceEnd end;
+  IceConfig config = config_with (server);
+  config.turn_servers = {{"127.0.0.1", port, turn::Protocol::udp, {"user", "password"}}};
+  on_core ([&] { ASSERT_FALSE (end.open (config)); });
+  ASSERT_TRUE (wait_until ([&] { return end.gathering_done == 1; }, 4 * kSecond));
+  on_core ([&] {
+    EXPECT_EQ (end.candidates.size (), 2U);
+    EXPECT_EQ (end.warnings.size (), 1U);
+  });
+}
+
+TEST (IceStun, ATurnServerOverUdpIsOneAsWell) {
+  StunServerOnCore turn;
+  IceEnd end;
+  IceConfig config = config_with (turn);
+  config.stun_servers.clear ();
+  config.turn_servers = {{"127.0.0.1", turn.port, turn::Protocol::udp, {"user", "password"}}};
+  on_core ([&] { ASSERT_FALSE (end.open (config)); });
+  ASSERT_TRUE (wait_until ([&] { return end.candidates.size () == 2; }));
+  on_core ([&] {
+    EXPECT_NE (end.candidates[1].find (" typ srflx"), std::string::npos) << end.candidates[1];
+  });
 }
 
 TEST (IceStun, IsNotAskedWhenOnlyRelaysMayBeUsed) {
@@ -122,7 +160,7 @@ TEST (IceStun, IsNotAskedWhenOnlyRelaysMayBeUsed) {
   IceEnd end;
   IceConfig config = config_with (server);
   config.relay_only = true;
-  config.turn_servers = {{"does-not-exist.invalid", turn.port, "u", "p", TurnProtocol::udp}};
+  config.turn_servers = {{"does-not-exist.invalid", turn.port, turn::Protocol::udp, {"u", "p"}}};
   on_core ([&] { ASSERT_FALSE (end.open (config)); });
   ASSERT_TRUE (wait_until ([&] { return end.gathering_done == 1; }));
   on_core ([&] {

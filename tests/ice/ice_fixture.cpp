@@ -93,7 +93,8 @@ IceEnd::path_changed (Path &) {
 }
 
 void
-IceEnd::path_failed (Path &, const Error &) {
+IceEnd::path_failed (Path &, const Error &error) {
+  failure = error.message;
   ++failures;
 }
 

@@ -62,6 +62,7 @@ class IceEnd final : public IceTransport::Observer, public Path::Receiver {
   std::vector<IcePair> pairs;
   std::vector<Error> warnings;
   std::vector<std::string> received;
+  std::string failure;  // the last
   unsigned gathering_done = 0, batches = 0, writable = 0, changes = 0, failures = 0;
   std::size_t received_since_batch = 0, longest_batch = 0;
   Path::Sent sent = Path::Sent::failed;

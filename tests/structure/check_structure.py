@@ -18,11 +18,13 @@ MAY_INCLUDE = {
     "agent/net": {"base"},
     "agent/store": {"base", "redis"},
     "agent/path": {"base"},
-    "agent/ice": {"base", "path"},
+    "agent/ice": {"base", "turn", "path"},
     "agent/transport": {"base", "path"},
     "agent/session": {"base", "transport"},
     "agent/signaling": {"base", "redis"},
-    "agent/core": {"base", "net", "store", "path", "ice", "transport", "session", "signaling"},
+    "agent/core": {
+        "base", "turn", "net", "store", "path", "ice", "transport", "session", "signaling",
+    },
     "agent": {
         "base", "turn", "net", "store", "path", "ice", "transport", "session", "signaling", "core", "p2p",
     },

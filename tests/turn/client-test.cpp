@@ -47,6 +47,23 @@ TEST (TurnClient, HearsOtherPortsOfAPeersAddressAndNobodyElse) {
   EXPECT_EQ (bench.client->send (kPeer, ByteView (std::string_view ("gone"))), Sent::refused);
 }
 
+TEST (TurnClient, APeerDoesWithoutAChannelUntilItIsAddedWithOne) {
+  TurnBench bench;
+  bench.allocate ();
+  ASSERT_FALSE (bench.client->add_peer (kPeer, false));
+  bench.clock.run_for (kRoundTrip);
+  EXPECT_EQ (bench.server ().count (Method::channel_bind), 0);
+  bench.client->send (kPeer, ByteView (std::string_view ("first")));
+  ASSERT_FALSE (bench.client->add_peer (kPeer, true));
+  bench.clock.run_for (kRoundTrip);
+  EXPECT_EQ (bench.server ().count (Method::channel_bind), 1);
+  EXPECT_EQ (bench.server ().count (Method::create_permission), 1);
+  bench.client->send (kPeer, ByteView (std::string_view ("second")));
+  bench.clock.run_for (kRoundTrip);
+  EXPECT_EQ (bench.server ().relayed_data,
+             (std::vector<std::string>{"198.51.100.7:4000~first", "198.51.100.7:4000=second"}));
+}
+
 TEST (TurnClient, AsksForSeveralPeersWithOneRequest) {
   TurnBench bench;
   bench.start (bench.config ());

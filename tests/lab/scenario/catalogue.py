@@ -32,6 +32,8 @@ SEES_SILENCE = dataclasses.replace(HEALS, reasons=SUDDEN)
 MOVES = Expect(events=(QUIET, HEALED), reasons=ANY_OUTAGE, restore_ms=HEALS_MS)
 # Nobody is told, so that the change is first noticed by the silence after it.
 MOVES_UNTOLD = dataclasses.replace(MOVES, reasons=SUDDEN, restore_ms=DETECT_MS + HEALS_MS)
+# The side that has the relay in use is told; the other one may not notice anything.
+LOSES_RELAY = dataclasses.replace(MOVES, reasons=(*SUDDEN, "relay-lost"))
 GIVEN_UP = Expect(events=(LOST,), reasons=ANY_OUTAGE, detect_ms=DETECT_MS,
                   removed_ms=(COMEBACK_MS, COMEBACK_MS + 1000), end="removed")
 KILLED = Expect(end="killed")
@@ -86,6 +88,9 @@ OUTAGES = (
     Scenario("link-down-relay", "alice's interface is down for 3 s; both are behind symmetric NATs",
              (natlab(1, "link a down", "outage"), natlab(4, "link a up", "usable")),
              HEALS, SEES_SILENCE, nats=("sym", "sym"), turn=True, jitter_s=1),
+    Scenario("turn-restart", "the TURN server, without which nothing passes, begins anew",
+             (natlab(1, "turn stop", "change"), natlab(1.5, "turn start")),
+             LOSES_RELAY, LOSES_RELAY, nats=("sym", "sym"), turn=True, jitter_s=1, settle_s=4),
     Scenario("one-way-30", "what alice sends is lost for 30 s",
              (natlab(1, "loss a 100 out", "outage"), natlab(31, "loss a 0", "usable")),
              # Alice hears bob all the time, until he tells her that he does not hear her.
