@@ -122,8 +122,8 @@ std::string
 Connection::session_state () const {
   std::string state;
   core_loop ().run_sync ([&] {
-    if (!keeper_ || !keeper_->record () || !session_) return;
-    state = session_state_to_json (*keeper_->record (), *session_);
+    if (!keeper_ || !keeper_->record () || !session_ || !line_) return;
+    state = session_state_to_json (*keeper_->record (), *session_, line_->relays ());
   });
   return state;
 }

@@ -12,6 +12,7 @@
 #include "core/line_watch.hpp"
 #include "core/negotiation.hpp"
 #include "core/transport_handshake.hpp"
+#include "ice/turn_front.hpp"
 #include "net/network_snapshot.hpp"
 
 namespace p2p {
@@ -76,7 +77,8 @@ class Line final : private LineWatch::Observer,
   // The session is up: what carried it stays, and others may follow.
   void live (std::unique_ptr<Generation> generation, const std::string &newest_remote);
   void restore (const Memory &memory);
-  std::optional<Memory> memory () const;  // nothing while there is no way in use
+  std::optional<Memory> memory () const;        // nothing while there is no way in use
+  std::vector<TurnRelayState> relays () const;  // of all generations that live
   // Nothing is told any more; whoever owns it may retire it from inside of any call.
   void end ();
   bool broken () const { return broken_; }

@@ -151,6 +151,15 @@ Line::move_relays () {
     if (IceTransport *ice = generation->attempt ().ice ()) ice->move_relays ();
 }
 
+std::vector<TurnRelayState>
+Line::relays () const {
+  std::vector<TurnRelayState> all;
+  for (const auto &generation : generations_)
+    if (const IceTransport *ice = generation->attempt ().ice ())
+      for (TurnRelayState &state : ice->relays ()) all.push_back (std::move (state));
+  return all;
+}
+
 void
 Line::see_network (const NetworkView &now) {
   cut_off_ = !now->usable () && (cut_off_ || network_->usable ());

@@ -74,6 +74,21 @@ pair_from_json (const std::string &json) {
   return pair;
 }
 
+std::vector<std::string>
+relays_to_json (const std::vector<TurnRelayState> &relays) {
+  std::vector<std::string> all;
+  for (const TurnRelayState &relay : relays)
+    for (const turn::Address &relayed : relay.relayed)
+      all.push_back (JsonWriter ()
+                         .text ("server", relay.server)
+                         .text ("relayed", relayed.text ())
+                         .text ("mapped", relay.mapped ? relay.mapped->text () : "")
+                         .number ("lifetime-s", relay.lifetime / kSecond)
+                         .text ("lost", relay.lost ? relay.lost->message : "")
+                         .finish ());
+  return all;
+}
+
 NetworkConfig
 without_password (NetworkConfig config) {
   config.pwd.clear ();
@@ -84,7 +99,8 @@ without_password (NetworkConfig config) {
 
 // Beside the record, what of the channels is known now.
 std::string
-session_state_to_json (const SessionRecord &record, const Session &session) {
+session_state_to_json (const SessionRecord &record, const Session &session,
+                       const std::vector<TurnRelayState> &relays) {
   std::vector<std::string> channels;
   for (const Channel *channel : session.channels ()) {
     const ChannelOptions &options = channel->options ();
@@ -104,7 +120,11 @@ session_state_to_json (const SessionRecord &record, const Session &session) {
                             .finish ());
   }
   std::string record_json = session_record_to_json (record, Secrets::hidden);
-  return JsonWriter ().object ("session", record_json).objects ("channels", channels).finish ();
+  return JsonWriter ()
+      .object ("session", record_json)
+      .objects ("relays", relays_to_json (relays))
+      .objects ("channels", channels)
+      .finish ();
 }
 
 std::string

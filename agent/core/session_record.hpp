@@ -3,9 +3,11 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/network_config.hpp"
 #include "ice/ice_transport.hpp"
+#include "ice/turn_front.hpp"
 #include "session/session.hpp"
 #include "transport/transport.hpp"
 
@@ -25,8 +27,10 @@ struct SessionRecord {
 };
 
 enum class Secrets { shown, hidden };
-// "session" without its secrets, and "channels": options, and numbers of the next messages.
-std::string session_state_to_json (const SessionRecord &record, const Session &session);
+// "session" without its secrets, "relays" without passwords, and "channels": options, and numbers
+// of the next messages.
+std::string session_state_to_json (const SessionRecord &record, const Session &session,
+                                   const std::vector<TurnRelayState> &relays);
 std::string session_record_to_json (const SessionRecord &record, Secrets secrets);
 Result<SessionRecord> session_record_from_json (const std::string &json);
 

@@ -269,6 +269,11 @@ NicePath::push_to_relay (ByteView burst, std::size_t segment_bytes) {
 void
 NicePath::watch_writable () {
   if (writable_source_) return;
+  // libnice's socket says nothing of the one to the relay.
+  if (relay_) {
+    writable_timer_->arm (scheduler_.now () + kRetryAfter);
+    return;
+  }
   const auto socket =
       Ref<GSocket>::adopt (nice_agent_get_selected_socket (agent_, stream_, kNiceComponent));
   if (!socket) {

@@ -225,6 +225,7 @@ TurnFront::state () const {
   out.server = turn::redacted_uri ({target.host, target.port, target.protocol, {}});
   out.relayed = relayed_;
   out.mapped = client.mapped ();
+  out.lifetime = client.allocation ().lifetime ();
   out.lost = lost_;
   out.stats = client.stats ();
   return out;

@@ -26,6 +26,7 @@ struct TurnRelayState {
   std::string server;                   // its URI, without a password
   std::vector<turn::Address> relayed;   // as libnice was told
   std::optional<turn::Address> mapped;  // of the connection to the server, as the server sees it
+  TimeUs lifetime = 0;                  // as the server granted it last; it is refreshed before
   std::optional<Error> lost;
   turn::ClientStats stats;
 };
