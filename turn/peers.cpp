@@ -201,13 +201,13 @@ Peers::work () {
   if (!ready_) return;
   const TimeUs now = scheduler_.now ();
   for (auto ips = permissions_.take_due (now); !ips.empty (); ips = permissions_.take_due (now))
-    ask_permissions (std::move (ips));
+    ask_permissions (ips);
   while (const auto peer = channels_.take_due (now)) ask_channel (*peer);
   rearm ();
 }
 
 void
-Peers::ask_permissions (std::vector<Address> ips) {
+Peers::ask_permissions (const std::vector<Address> &ips) {
   const auto fill = [ips] (MessageWriter *request) {
     for (const Address &ip : ips) request->add_xor_address (kXorPeerAddress, ip);
   };

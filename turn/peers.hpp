@@ -77,7 +77,7 @@ class Peers {
     std::vector<std::uint8_t> data;
   };
   void work ();
-  void ask_permissions (std::vector<Address> ips);
+  void ask_permissions (const std::vector<Address> &ips);
   void ask_channel (const Address &peer);
   void permission_failed (const std::vector<Address> &ips, const Reply &reply);
   void channel_failed (const Address &peer, const Reply &reply);

@@ -59,7 +59,8 @@ TurnFront::TurnFront (GMainContext *context, Scheduler &scheduler, const Config 
       })),
       relay_ (context, scheduler, relay_config (config),
               static_cast<turn::Relay::Observer &> (*this)) {
-  limit_->arm (scheduler.now () + kLimit);
+  const bool tls = config.server.protocol == turn::Protocol::tls;
+  limit_->arm (scheduler.now () + (tls ? kTlsLimit : kLimit));
   relay_.client ().start ();
 }
 

@@ -94,7 +94,9 @@ class TurnFront final : private turn::Relay::Observer, private FrontSocket::Owne
   void front_granted () override { observer_.front_settled (); }
 
   // Candidates that come later are of little use; libnice gives a server over TCP as long.
-  static constexpr TimeUs kLimit = 2 * kSecond;
+  // Over TLS there are two more round trips, and the first connection of a process loads what is
+  // trusted.
+  static constexpr TimeUs kLimit = 2 * kSecond, kTlsLimit = 5 * kSecond;
 
   GMainContext *const context_;
   const Config config_;
