@@ -267,6 +267,8 @@ render_resumable (GstBaseSink *base, p2p::Link &link, GstBuffer *buffer) {
   for (gsize at = 0; at < size;) {
     GstFlowReturn flow = wait_turn (base, link);
     if (flow != GST_FLOW_OK) return flow;
+    // The receiver had the end from before it was restarted, and has left.
+    if (priv.resume->taken ()) return GST_FLOW_OK;
     const gsize count = MIN (size - at, kMaxSliceBytes);
     const auto slice = p2p::Ref<GstBuffer>::adopt (
         gst_buffer_copy_region (buffer, GST_BUFFER_COPY_ALL, at, count));
@@ -336,7 +338,10 @@ drain_resumable (GstBaseSink *base, p2p::Link &link) {
   for (;;) {
     const GstFlowReturn flow = wait_turn (base, link);
     if (flow != GST_FLOW_OK) return false;
-    switch (priv.resume->wait_taken (link, priv.core.cancellable ())) {
+    const auto wait = priv.resume->taken ()
+                          ? p2p::Link::Wait::ready
+                          : priv.resume->wait_taken (link, priv.core.cancellable ());
+    switch (wait) {
       case p2p::Link::Wait::ready:
         link.complete ();
         if (const auto channel = link.channel ()) p2p_channel_end (channel.get ());

@@ -89,6 +89,12 @@ SinkResume::step () const {
   return sender_.step ();
 }
 
+bool
+SinkResume::taken () const {
+  const std::lock_guard lock (mutex_);
+  return taken_;
+}
+
 StreamPlace
 SinkResume::place () const {
   const std::lock_guard lock (mutex_);
@@ -104,8 +110,8 @@ SinkResume::sent (std::uint64_t bytes) {
 Link::Wait
 SinkResume::wait_turn (Link &link, GCancellable *cancellable, bool &repeat_caps) {
   repeat_caps = false;
-  const auto wait =
-      link.wait_until ([this] { return step () == ResumeSender::Step::send; }, cancellable);
+  const auto wait = link.wait_until (
+      [this] { return taken () || step () == ResumeSender::Step::send; }, cancellable);
   if (wait != Link::Wait::ready) return wait;
   const std::lock_guard lock (mutex_);
   // Another request may have come since; then this message is dropped there, and the next one

@@ -25,7 +25,9 @@ class SinkResume final : public ChannelUser, public std::enable_shared_from_this
   void begin_segment (const GstSegment &segment);
   void flushed ();
   void end_stream ();
-  // Waits until bytes may be sent. `repeat_caps`: to one who may not have what came before.
+  bool taken () const;  // the receiver has said that it has all
+  // Waits until bytes may be sent, or all is taken. `repeat_caps`: to one who may not have what
+  // came before.
   Link::Wait wait_turn (Link &link, GCancellable *cancellable, bool &repeat_caps);
   StreamPlace place () const;
   void sent (std::uint64_t bytes);
