@@ -72,12 +72,14 @@ Sender::longest_waiting_bytes () const {
 Status
 Sender::attach (const wire::HelloIncoming *known) {
   if (std::exchange (unplaced_, false)) {
-    resume_seq_ = known ? known->received.next () : 0;
+    resume_seq_ = placed_seq_ = known ? known->received.next () : 0;
     place (*resume_seq_, known ? known->received.end () : 0);
   }
   if (known) {
     known_by_peer_ = true;
-    if (open_.options.reliable () && !ended_ && known->confirmed.next () < base_seq ())
+    // Where it was placed the peer has all before, but need not have taken it.
+    if (open_.options.reliable () && !ended_ && base_seq () > placed_seq_ &&
+        known->confirmed.next () < base_seq ())
       return Error{P2P_ERROR_STORE,
                    "The peer has forgotten messages of channel \"" + open_.name +
                        "\" that it had confirmed: its session store was set back to an older copy. "

@@ -130,6 +130,7 @@ class Sender {
   bool announced_ = false, known_by_peer_ = false;
   bool held_ = false;
   bool restored_ = false, unplaced_ = false;
+  std::uint64_t placed_seq_ = 0;  // by what the peer had received when this side was restored
   std::optional<std::uint64_t> resume_seq_;
   std::uint64_t peer_end_ = 0;  // above what the peer has of the time before this process
   std::uint64_t captured_seq_ = 0, kept_seq_ = 0;

@@ -190,6 +190,27 @@ TEST_F (Kept, ASenderThatIsNotDurableLearnsHowFarThePeerGot) {
   EXPECT_EQ (bob_app.texts ("log"), (std::vector<std::string>{"0", "1", "2", "3", "4"}));
 }
 
+TEST_F (Kept, APeerThatHasNotTakenAllYetHasForgottenNothing) {
+  start_kept ();
+  bob_app.takes = false;
+  Channel &channel = open (*alice, "log");
+  for (int i = 0; i < 4; ++i) ASSERT_TRUE (*channel.send (message_of (std::to_string (i))));
+  settle ();
+  for (int i = 0; i < 2; ++i) {
+    cut ();
+    restart_alice ();
+    meet_again ();
+    ASSERT_EQ (find (*alice, "log")->resume_seq (), 4U);
+  }
+  // Also over another transport.
+  cut ();
+  meet_again ();
+  bob_app.take_all (*find (*bob, "log"));
+  ASSERT_TRUE (*find (*alice, "log")->send (message_of ("4")));
+  settle ();
+  EXPECT_EQ (bob_app.texts ("log"), (std::vector<std::string>{"0", "1", "2", "3", "4"}));
+}
+
 TEST_F (Kept, BothSidesMayDieTogether) {
   start_kept ();
   Channel &there = open (*alice, "there", durable ());
