@@ -130,6 +130,7 @@ Receiver::note_kept () {
 void
 Receiver::restore (RangeSet taken, std::uint64_t next_seq, std::optional<std::uint64_t> end) {
   keep ();
+  restored_ = true;
   received_ = taken_ = kept_->taken = kept_->captured = std::move (taken);
   next_seq_ = std::max (next_seq, received_.end ());
   delivered_messages_ = reliable () ? received_.next () : next_seq;

@@ -85,6 +85,9 @@ class Receiver {
   std::uint64_t confirmation_end () const { return end_.value_or (0); }
   // From its item, before anything comes.
   void restore (RangeSet taken, std::uint64_t next_seq, std::optional<std::uint64_t> end);
+  // Then what had arrived and was not taken went with the process before.
+  bool restored () const { return restored_; }
+  const RangeSet &received () const { return received_; }
 
   wire::HelloIncoming hello () const;
   wire::DirectionState state = wire::DirectionState::open;
@@ -112,6 +115,7 @@ class Receiver {
   std::uint64_t unconfirmed_bytes_ = 0, unconfirmed_messages_ = 0;
   std::optional<std::uint64_t> end_;
   bool end_delivered_ = false, end_confirmed_ = false, throttled_ = false, full_ = false;
+  bool restored_ = false;
 };
 
 }  // namespace p2p

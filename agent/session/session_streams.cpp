@@ -311,8 +311,16 @@ SessionImpl::resume_receiver (const std::shared_ptr<Stream> &stream, Receiver &r
     refuse (*stream, wire::Code::closed);
     return;
   }
-  if (receiver.reliable () && receiver.ordered () &&
-      first_seq > receiver.hello ().received.next ()) {
+  if (receiver.reliable () && receiver.restored () && first_seq > receiver.received ().next ()) {
+    close_channel (
+        *receiver.channel,
+        Error{P2P_ERROR_CLOSED,
+              "Messages of the channel \"" + receiver.open ().name +
+                  "\" are lost: the peer was restarted and had no copy of them, and this "
+                  "side was restarted before they were taken. Open the channel again."});
+    return;
+  }
+  if (receiver.reliable () && receiver.ordered () && first_seq > receiver.received ().next ()) {
     fail_field ("OPEN: the field \"first sequence number\" leaves messages out");
     return;
   }

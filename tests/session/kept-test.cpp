@@ -211,6 +211,38 @@ TEST_F (Kept, APeerThatHasNotTakenAllYetHasForgottenNothing) {
   EXPECT_EQ (bob_app.texts ("log"), (std::vector<std::string>{"0", "1", "2", "3", "4"}));
 }
 
+// The sender goes on after what had arrived, which dies with the receiver: nobody has it any more.
+TEST_F (Kept, WhatNobodyHasAnyMoreEndsTheChannelAndNotTheSession) {
+  for (const bool ordered : {true, false}) {
+    SCOPED_TRACE (ordered);
+    const std::string name = ordered ? "log" : "set";
+    if (!alice) start_kept ();
+    ChannelOptions options;
+    options.ordered = ordered;
+    bob_app.takes = false;
+    Channel &channel = open (*alice, name, options);
+    for (int i = 0; i < 4; ++i) ASSERT_TRUE (*channel.send (message_of (std::to_string (i))));
+    settle ();
+    cut ();
+    restart_alice ();
+    meet_again ();
+    ASSERT_EQ (find (*alice, name)->resume_seq (), 4U);
+    ASSERT_TRUE (*find (*alice, name)->send (message_of ("4")));
+    settle ();
+    cut ();
+    restart_bob ();
+    meet_again ();
+    settle ();
+    EXPECT_TRUE (alice->established () && bob->established ());
+    EXPECT_EQ (find (*alice, name), nullptr);
+    EXPECT_EQ (find (*bob, name), nullptr);
+    bob_app = Application ();
+    ASSERT_TRUE (*open (*alice, name, options).send (message_of ("anew")));
+    settle ();
+    EXPECT_EQ (bob_app.texts (name), std::vector<std::string>{"anew"});
+  }
+}
+
 TEST_F (Kept, BothSidesMayDieTogether) {
   start_kept ();
   Channel &there = open (*alice, "there", durable ());
