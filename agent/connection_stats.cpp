@@ -94,6 +94,8 @@ connection_stats_to_variant (const std::string &peer, const ConnectionStats &sta
   dictionary.add_span ("connected-for-ms", stats.connected_for_us / kMillisecond);
   dictionary.add_count ("signals-rejected", stats.signals_rejected);
   dictionary.add_count ("path-datagrams-dropped", stats.path_datagrams_dropped);
+  dictionary.add_count ("relay-datagrams-dropped", stats.relay_datagrams_dropped);
+  dictionary.add_count ("relay-peers-refused", stats.relay_peers_refused);
   add_liveness (dictionary, now, stats.pings);
   if (now.path) {
     add_path (dictionary, *now.path);

@@ -173,6 +173,9 @@ p2p_connection_get_session_state (P2pConnection *self) {
  *   malformed, not authentic or untimely
  * - `path-datagrams-dropped` (t): datagrams that a [iface@P2p.Path] in use did not take, or brought
  *   faster than they were taken
+ * - `relay-datagrams-dropped`, `relay-peers-refused` (t): of the TURN relays of this side:
+ * datagrams that found no room or no permission, and addresses of the peer that no relay is asked
+ * for
  * - `path-attempts` (as): one sentence for each path that was tried
  * - `break-reason` (s: "none", "silence", "network-down", "peer", "relay-lost", "transport"): why
  * it is broken, while it is

@@ -199,8 +199,8 @@ TurnSession::drain_outbox () {
     const void *data = g_bytes_get_data (one.bytes.get (), &size);
     const auto sent =
         relay_ ? relay_->client ().send (one.peer, ByteView (data, size)) : turn::Sent::refused;
-    // The others are counted by the relay, or are none.
-    if (sent == turn::Sent::too_long || !relay_) ++dropped;
+    // What was refused is counted by the relay.
+    if (sent == turn::Sent::too_long || sent == turn::Sent::full || !relay_) ++dropped;
   }
   const MutexLock lock (mutex_);
   dropped_sends_ += dropped;

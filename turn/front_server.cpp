@@ -1,9 +1,7 @@
 #include "turn/front_server.hpp"
 
-#include <sys/random.h>
-
-#include <array>
-
+#include "base/hex.hpp"
+#include "base/random_bytes.hpp"
 #include "turn/channel_data.hpp"
 #include "turn/integrity.hpp"
 
@@ -17,16 +15,8 @@ constexpr std::uint8_t kUdp = 17;           // RFC 8656 section 18.8
 constexpr std::size_t kSecretBytes = 16;
 
 std::string
-random_hex () {
-  std::array<std::uint8_t, kSecretBytes> bytes;
-  if (getrandom (bytes.data (), bytes.size (), 0) != static_cast<ssize_t> (bytes.size ()))
-    for (auto &byte : bytes) byte = static_cast<std::uint8_t> (g_random_int ());
-  std::string out;
-  for (const std::uint8_t byte : bytes) {
-    out += "0123456789abcdef"[byte >> 4];
-    out += "0123456789abcdef"[byte & 15];
-  }
-  return out;
+random_text () {
+  return hex_of (ByteView (std::string_view (random_bytes (kSecretBytes))));
 }
 
 const char *
@@ -56,8 +46,8 @@ reason_phrase (int code) {
 FrontServer::FrontServer (Host &host, const Address &client_ip, const Address &relayed)
     : host_ (host),
       client_ip_ (client_ip.without_port ()),
-      credentials_{random_hex (), random_hex ()},
-      nonce_ (random_hex ()),
+      credentials_{random_text (), random_text ()},
+      nonce_ (random_text ()),
       key_ (long_term_key (PasswordAlgorithm::md5, credentials_.user, kFrontRealm,
                            credentials_.password)),
       relayed_ (relayed) {}

@@ -77,10 +77,8 @@ Peers::drop_waiting (Keep keep) {
 
 Sent
 Peers::wait (const Address &peer, ByteView data) {
-  if (waiting_.size () >= kMaxWaiting || waiting_bytes_ + data.size > kMaxWaitingBytes) {
-    ++stats_.dropped_sends;
+  if (waiting_.size () >= kMaxWaiting || waiting_bytes_ + data.size > kMaxWaitingBytes)
     return Sent::full;
-  }
   waiting_bytes_ += data.size;
   waiting_.push_back ({peer, {data.begin (), data.end ()}});
   return Sent::waiting;
@@ -96,9 +94,7 @@ Peers::send (const Address &peer, ByteView data) {
     return Sent::refused;
   }
   if (!ready_ || !permissions_.granted (peer, now)) return wait (peer, data);
-  if (send_now (peer, data)) return Sent::sent;
-  ++stats_.dropped_sends;
-  return Sent::full;
+  return send_now (peer, data) ? Sent::sent : Sent::full;
 }
 
 bool

@@ -24,7 +24,8 @@ enum class Sent {
 struct PeerStats {
   std::uint64_t sent = 0, received = 0;  // datagrams
   std::uint64_t sent_bytes = 0, received_bytes = 0;
-  std::uint64_t dropped_sends = 0;     // refused after they had waited, or for want of room
+  std::uint64_t dropped_sends =
+      0;  // refused, also after they had waited; Sent::full is no drop yet
   std::uint64_t dropped_receives = 0;  // from nobody that was added
   std::uint64_t malformed = 0;
   std::uint64_t refused_peers = 0;  // by policy

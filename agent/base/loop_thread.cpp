@@ -143,9 +143,9 @@ LoopThread::park (std::chrono::steady_clock::time_point deadline) {
     bool taken = false;
   };
   const auto parking = std::make_shared<Parking> ();
-  post ([this, parking, deadline] {
+  post ([this, parking] {
     // What was told to others, a last word that waits for its socket among it, goes out before.
-    for (int i = 0; i < kLastTurns && std::chrono::steady_clock::now () < deadline; ++i)
+    for (int i = 0; i < kLastTurns; ++i)
       if (!g_main_context_iteration (context_.get (), FALSE)) break;
     {
       const std::lock_guard lock (parking->mutex);

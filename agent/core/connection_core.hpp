@@ -46,6 +46,8 @@ struct ConnectionStats {
   TimeUs connected_for_us = 0, connect_took_us = 0;
   std::uint64_t signals_rejected = 0;  // malformed, unauthentic or untimely signaling messages
   std::uint64_t path_datagrams_dropped = 0;  // by the ways below it, on this side
+  // Of this side's relays, of generations that live.
+  std::uint64_t relay_datagrams_dropped = 0, relay_peers_refused = 0;
   PingStats pings;
 };
 

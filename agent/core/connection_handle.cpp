@@ -32,6 +32,10 @@ Connection::stats () const {
     if (line_) {
       if (const Transport *transport = line_->transport ()) stats.transport = transport->stats ();
       stats.pings = line_->pings ();
+      for (const TurnRelayState &relay : line_->relays ()) {
+        stats.relay_datagrams_dropped += relay.dropped;
+        stats.relay_peers_refused += relay.stats.peers.refused_peers;
+      }
     }
     stats.signals_rejected = signals_rejected_;
     if (established_at_ > 0) {

@@ -2,19 +2,14 @@
 #pragma once
 #include <string>
 
+#include "base/hex.hpp"
 #include "session/session.hpp"
 
 namespace p2p {
 
 inline std::string
 session_name_of (const SessionId &id) {
-  std::string name;
-  for (const std::uint8_t byte : id) {
-    static constexpr char kDigits[] = "0123456789abcdef";
-    name += kDigits[byte >> 4];
-    name += kDigits[byte & 0xf];
-  }
-  return name;
+  return hex_of ({id.data (), id.size ()});
 }
 
 }  // namespace p2p

@@ -12,16 +12,6 @@ namespace {
 constexpr int kRecordVersion = 1;
 constexpr std::size_t kMaxTextBytes = 256;
 
-std::string
-hex_of (const SharedSecret &bytes) {
-  std::string text;
-  for (const std::uint8_t byte : bytes) {
-    text += g_ascii_tolower ("0123456789ABCDEF"[byte >> 4]);
-    text += g_ascii_tolower ("0123456789ABCDEF"[byte & 0xf]);
-  }
-  return text;
-}
-
 template <std::size_t kBytes>
 bool
 parse_hex (const std::string &text, std::array<std::uint8_t, kBytes> &bytes) {
@@ -146,7 +136,7 @@ session_record_to_json (const SessionRecord &record, Secrets secrets) {
                network_config_to_json (shown ? record.local : without_password (record.local)))
       .object ("remote",
                network_config_to_json (shown ? record.remote : without_password (record.remote)));
-  if (shown) out.text ("secret", hex_of (record.secret));
+  if (shown) out.text ("secret", hex_of ({record.secret.data (), record.secret.size ()}));
   if (record.pair) out.object ("pair", pair_to_json (record));
   return out.finish ();
 }

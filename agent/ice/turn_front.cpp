@@ -1,12 +1,10 @@
 #include "ice/turn_front.hpp"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "ice/steering.hpp"
 #include "turn/server_uri.hpp"
+#include "turn/source_address.hpp"
 
 namespace p2p {
 
@@ -21,21 +19,6 @@ may_come_back (const turn::Client &client, const turn::Event &lost) {
 }
 
 }  // namespace
-
-std::optional<turn::Address>
-source_towards (const std::string &ip, std::uint16_t port) {
-  const auto to = turn::Address::parse (ip, port);
-  if (!to) return std::nullopt;
-  socklen_t size = 0;
-  sockaddr_storage storage = to->to_sockaddr (&size);
-  const int fd = socket (storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return std::nullopt;
-  const bool known = connect (fd, reinterpret_cast<const sockaddr *> (&storage), size) == 0 &&
-                     getsockname (fd, reinterpret_cast<sockaddr *> (&storage), &size) == 0;
-  close (fd);
-  const auto from = known ? turn::Address::from_sockaddr (storage) : std::nullopt;
-  return from ? std::optional (from->without_port ()) : std::nullopt;
-}
 
 turn::RelayConfig
 TurnFront::relay_config (const Config &config) {
@@ -108,7 +91,7 @@ TurnFront::give_up (const Error &why) {
 
 void
 TurnFront::lose (const std::string &why) {
-  if (lost_) return;
+  if (lost_ || relayed_.empty ()) return;
   lost_ = Error{P2P_ERROR_UNREACHABLE,
                 "The relay at " + relayed_.front ().text () + " is lost. " + why};
   close ();
@@ -177,7 +160,7 @@ TurnFront::front_peer (const turn::Address &peer, bool channel) {
 
 void
 TurnFront::front_relay (const turn::Address &peer, ByteView data) {
-  relay_.client ().send (peer, data);
+  if (relay_.client ().send (peer, data) == turn::Sent::full) ++dropped_;
 }
 
 void
@@ -201,8 +184,8 @@ TurnFront::move () {
       !client.allocation ().has_ticket ())
     return std::nullopt;
   std::optional<turn::Address> source;
-  for (const std::string &ip : config_.server_ips)
-    if (!source) source = source_towards (ip, config_.server.port);
+  for (const turn::Address &server : config_.server_addresses)
+    if (!source) source = turn::source_towards (server);
   if (source) client.move ();
   return source;
 }
@@ -229,6 +212,11 @@ TurnFront::state () const {
   out.lifetime = client.allocation ().lifetime ();
   out.lost = lost_;
   out.stats = client.stats ();
+  out.dropped = dropped_ + out.stats.peers.dropped_sends;
+  for (const auto &socket : sockets_) {
+    const turn::FrontStats &front = socket->server ().stats ();
+    out.dropped += socket->strangers () + socket->unsent () + front.malformed + front.dropped;
+  }
   return out;
 }
 

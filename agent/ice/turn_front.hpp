@@ -18,9 +18,6 @@
 
 namespace p2p {
 
-// From which of this machine's addresses the system would send there.
-std::optional<turn::Address> source_towards (const std::string &ip, std::uint16_t port);
-
 // How an allocation stands, for people and for the state of a session.
 struct TurnRelayState {
   std::string server;                   // its URI, without a password
@@ -29,6 +26,7 @@ struct TurnRelayState {
   TimeUs lifetime = 0;                  // as the server granted it last; it is refreshed before
   std::optional<Error> lost;
   turn::ClientStats stats;
+  std::uint64_t dropped = 0;  // datagrams, here and there: no room, no permission, or no sense
 };
 
 class TurnFront final : private turn::Relay::Observer, private FrontSocket::Owner {
@@ -46,7 +44,7 @@ class TurnFront final : private turn::Relay::Observer, private FrontSocket::Owne
   };
   struct Config {
     turn::Server server;
-    std::vector<std::string> server_ips;  // the first of each family
+    std::vector<turn::Address> server_addresses;  // the first of each family
     turn::PeerPolicy policy;
     bool both_families = false;     // an IPv6 address as well
     turn::Address host;             // of this machine: where libnice's socket is, and the front
@@ -103,6 +101,7 @@ class TurnFront final : private turn::Relay::Observer, private FrontSocket::Owne
   Observer &observer_;
   std::vector<std::unique_ptr<FrontSocket>> sockets_;
   std::vector<turn::Address> relayed_;  // as they were shown; empty before
+  std::uint64_t dropped_ = 0;           // libnice's checks, for want of room
   bool given_up_ = false;
   std::optional<Error> lost_;
   std::optional<turn::Address> carried_;

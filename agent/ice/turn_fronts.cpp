@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/loop_thread.hpp"
+#include "turn/source_address.hpp"
 
 namespace p2p {
 
@@ -14,6 +15,14 @@ parse_ip (const std::string &text) {
   // libnice asks no TURN server from there.
   if (!address || turn::scope_of (*address) == turn::Scope::link_local) return std::nullopt;
   return address;
+}
+
+std::vector<turn::Address>
+addresses_of (const turn::Server &server, const LookedUp &at) {
+  std::vector<turn::Address> out;
+  for (const std::string &ip : {at.ipv4, at.ipv6})
+    if (const auto address = turn::Address::parse (ip, server.port)) out.push_back (*address);
+  return out;
 }
 
 }  // namespace
@@ -29,8 +38,8 @@ TurnFronts::host_for (const turn::Server &server, const LookedUp &at) const {
   std::vector<turn::Address> all;
   for (const auto &text : config_.addresses.chosen)
     if (const auto ip = parse_ip (text)) all.push_back (*ip);
-  for (const std::string &ip : {at.ipv4, at.ipv6}) {
-    const auto source = source_towards (ip, server.port);
+  for (const turn::Address &to : addresses_of (server, at)) {
+    const auto source = turn::source_towards (to);
     if (source && std::find (all.begin (), all.end (), *source) != all.end ()) return source;
   }
   for (const auto &ip : all)
@@ -51,7 +60,7 @@ TurnFronts::add (const turn::Server &server, const LookedUp &at) {
   }
   TurnFront::Config config;
   config.server = server;
-  config.server_ips = {at.ipv4, at.ipv6};
+  config.server_addresses = addresses_of (server, at);
   config.policy.allow_private = turn::machine_is_private ();
   // A server without an IPv6 address of its own is not expected to relay any.
   config.both_families = !at.ipv6.empty () && doors_ + 2 <= kMaxDoors;

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "base/random_bytes.hpp"
 #include "signaling/broker.hpp"
 #include "signaling/key_proof.hpp"
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/random_bytes.hpp"
+
 namespace p2p {
 
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/ptr.hpp"
-#include "signaling/key_proof.hpp"
+#include "base/random_bytes.hpp"
 
 namespace p2p {
 

@@ -87,14 +87,6 @@ make_ephemeral_signing_key () {
 }
 
 std::string
-random_bytes (std::size_t count) {
-  std::string bytes (count, '\0');
-  // GnuTLS aborts the process itself when the kernel gives no randomness at start-up.
-  gnutls_rnd (GNUTLS_RND_KEY, bytes.data (), bytes.size ());
-  return bytes;
-}
-
-std::string
 registration_proof_text (const std::string &challenge, const std::string &id) {
   return std::string (kContext, sizeof kContext) + challenge + id;
 }

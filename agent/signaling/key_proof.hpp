@@ -21,7 +21,6 @@ class SigningKey {
 Result<std::shared_ptr<SigningKey>> make_ephemeral_signing_key ();
 
 constexpr std::size_t kChallengeBytes = 32;
-std::string random_bytes (std::size_t count);
 
 // What is signed: a context string of its own, so that no other use of the key can be mistaken for
 // this one, then the challenge (of fixed length) and the id.

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <thread>
 
 #include "base/loop_thread.hpp"
 
@@ -67,11 +66,10 @@ park_with_a_last_word () {
     g_source_attach (source, loop.context ());
     g_source_unref (source);
   });
-  std::thread exiting (
-      [&] { loop.park (std::chrono::steady_clock::now () + std::chrono::seconds (10)); });
-  g_usleep (20000);
+  // In the same batch, and without waiting for it.
+  loop.park (std::chrono::steady_clock::now ());
   go = true;
-  exiting.join ();
+  loop.run_sync ([] {});
   _exit (said ? 0 : 1);
 }
 

@@ -251,7 +251,7 @@ TEST (TurnClient, BoundsWhatWaits) {
   for (std::size_t i = 0; i < turn::Peers::kMaxWaiting; ++i)
     ASSERT_EQ (bench.client->send (kPeer, ByteView (text)), Sent::waiting);
   EXPECT_EQ (bench.client->send (kPeer, ByteView (text)), Sent::full);
-  EXPECT_EQ (bench.client->stats ().peers.dropped_sends, 1U);
+  EXPECT_EQ (bench.client->stats ().peers.dropped_sends, 0U) << "it may be tried again";
   EXPECT_EQ (bench.client->send (kPeer, ByteView (std::string (65536, 'x'))), Sent::too_long);
   bench.clock.run_for (kSecond);
   EXPECT_EQ (bench.server ().relayed_data.size (), turn::Peers::kMaxWaiting);

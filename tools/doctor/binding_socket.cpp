@@ -1,25 +1,8 @@
 #include "doctor/binding_socket.hpp"
 
-#include <unistd.h>
-
 #include <array>
 
 namespace p2p::doctor {
-
-std::optional<Address>
-local_address_towards (const Address &remote) {
-  socklen_t size = 0;
-  const sockaddr_storage to = remote.to_sockaddr (&size);
-  const int fd = socket (to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return std::nullopt;
-  sockaddr_storage local{};
-  socklen_t local_size = sizeof local;
-  const bool known = connect (fd, reinterpret_cast<const sockaddr *> (&to), size) == 0 &&
-                     getsockname (fd, reinterpret_cast<sockaddr *> (&local), &local_size) == 0;
-  close (fd);
-  const auto address = known ? Address::from_sockaddr (local) : std::nullopt;
-  return address ? std::optional (address->without_port ()) : std::nullopt;
-}
 
 Result<std::unique_ptr<BindingSocket>>
 BindingSocket::open (GMainContext *context, Scheduler &scheduler, turn::Family family) {

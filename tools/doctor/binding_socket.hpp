@@ -12,9 +12,6 @@
 
 namespace p2p::doctor {
 
-// From which address of this machine a datagram to `remote` would go, without a port.
-std::optional<Address> local_address_towards (const Address &remote);
-
 class BindingSocket {
  public:
   struct Reply {

@@ -5,6 +5,7 @@
 #include "doctor/machine.hpp"
 #include "ice/route_mtu.hpp"
 #include "turn/server_uri.hpp"
+#include "turn/source_address.hpp"
 
 namespace p2p::doctor {
 
@@ -33,7 +34,7 @@ transport_of (turn::Protocol protocol) {
 
 std::optional<std::size_t>
 mtu_towards (const Address &remote) {
-  const auto local = local_address_towards (remote);
+  const auto local = turn::source_towards (remote);
   if (!local) return std::nullopt;
   socklen_t size = 0;
   const std::size_t mtu = route_mtu_bytes (local->to_sockaddr (&size), remote.to_sockaddr (&size));
@@ -82,14 +83,7 @@ Doctor::add_stun (const StunServer &server) {
   Patient &patient =
       add (Kind::stun, "stun://" + with_port (server.host, server.port), server.host, server.port);
   patient.found.attempts = {{"stun", "udp", false, {}, ""}, {"stun", "tcp", true, {}, ""}};
-  begin ();
-  patient.stream = std::make_unique<StreamCheck> (
-      context_, scheduler_,
-      turn::Target{server.host, server.port, turn::Protocol::tcp, server.host},
-      [this, &patient] (std::optional<TimeUs> took_us) {
-        patient.found.attempts[1].took_us = took_us;
-        end ();
-      });
+  check_stream (patient);
 }
 
 void
@@ -108,13 +102,18 @@ Doctor::add_turn (const turn::Server &server) {
   begin ();
   patient.relay = std::make_unique<RelayCheck> (context_, scheduler_, std::move (config),
                                                 [this, &patient] { relay_told (patient); });
-  if (!udp) return;
+  if (udp) check_stream (patient);
+}
+
+// The last of the patient's attempts.
+void
+Doctor::check_stream (Patient &patient) {
   begin ();
   patient.stream = std::make_unique<StreamCheck> (
       context_, scheduler_,
-      turn::Target{server.host, server.port, turn::Protocol::tcp, server.host},
+      turn::Target{patient.host, patient.port, turn::Protocol::tcp, patient.host},
       [this, &patient] (std::optional<TimeUs> took_us) {
-        patient.found.attempts[2].took_us = took_us;
+        patient.found.attempts.back ().took_us = took_us;
         end ();
       });
 }

@@ -44,6 +44,7 @@ class Doctor {
                 std::uint16_t port);
   void add_stun (const StunServer &server);
   void add_turn (const turn::Server &server);
+  void check_stream (Patient &patient);
   void add_rendezvous (const SignalingUri &server);
   // One more of what is waited for; begun before, ended after.
   void begin () { ++under_way_; }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "turn/source_address.hpp"
+
 namespace p2p::doctor {
 
 NatCheck::NatCheck (GMainContext *context, Scheduler &scheduler, turn::Family family,
@@ -99,7 +101,7 @@ NatCheck::ask (BindingSocket &socket, const Address &to, Change change,
 
 void
 NatCheck::take (const Address &server, const BindingSocket::Reply &reply) {
-  auto local = local_address_towards (server);
+  auto local = turn::source_towards (server);
   if (local) local->port = mapping_socket_->port ();
   outcome_.seen.mappings.push_back ({server, reply.binding.mapped, local});
   // A server on this side of the NAT sees less of it than one beyond.

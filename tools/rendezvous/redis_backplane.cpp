@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/hex.hpp"
+
 namespace p2p {
 
 namespace {
@@ -78,13 +80,7 @@ end
 
 std::string
 hex (const std::string &bytes) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string text;
-  for (const char c : bytes) {
-    text += kDigits[static_cast<unsigned char> (c) >> 4];
-    text += kDigits[static_cast<unsigned char> (c) & 15];
-  }
-  return text.empty () ? "-" : text;
+  return bytes.empty () ? "-" : hex_of (ByteView (std::string_view (bytes)));
 }
 
 struct StringsFree {
