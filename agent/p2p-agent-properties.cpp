@@ -262,8 +262,9 @@ install_liveness_properties (GParamSpec **properties) {
   /**
    * P2pAgent:ping-timeout:
    *
-   * After how much silence a connection is broken, in ms; more when the round trip takes so long
-   * that an answer could not have come. As long as it was not set, and after it was set to 0, it is
+   * After how much silence both sides know that a connection is broken, in ms: a sixteenth of it is
+   * left for telling. It takes longer when the round trip is so long that an answer could not have
+   * come. As long as it was not set, and after it was set to 0, it is
    * twice [property@P2p.Agent:ping-interval], and reads so. It may change at any moment, and holds
    * for connections that live, too.
    *

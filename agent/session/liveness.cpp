@@ -25,8 +25,9 @@ constexpr TimeUs kLateBackOff = 5 * kSecond;
 constexpr TimeUs kEarly = 60 * kSecond;
 // A part of the patience by which a deadline may be late before that is called a stall.
 constexpr TimeUs kStallPart = 4;
-// A part of the timeout, for threads that wake late: 50 ms of 2 s.
-constexpr TimeUs kHeadroomPart = 40;
+// A part of the timeout, for threads that wake late and for the peer that is told after it: 125 ms
+// of 2 s.
+constexpr TimeUs kHeadroomPart = 16;
 constexpr TimeUs kBrokenStall = 500 * kMillisecond;
 
 TimeUs

@@ -13,11 +13,11 @@ TEST_F (LivenessTest, AnOwnStallIsNotBlamedOnThePeer) {
   ASSERT_EQ (pings.size (), 1u) << "asks at once";
   EXPECT_EQ (pings[0].at, now);
   const TimeUs awake_at = now;
-  pass (1900 * kMs);
+  pass (1850 * kMs);
   EXPECT_EQ (told, "Zs");
   pass (100 * kMs);
   EXPECT_EQ (told, "ZsB") << "but silence after it is";
-  EXPECT_EQ (told_at, awake_at + 1930 * kMs);
+  EXPECT_EQ (told_at, awake_at + 1855 * kMs);
 }
 
 TEST_F (LivenessTest, AStallIsNoticedByWhateverComesFirst) {
@@ -242,7 +242,7 @@ TEST_F (LivenessTest, AnOutageIsNoIdleness) {
   answer = [&] (char event) {
     if (event == 'p') liveness->pong_arrived (now, 0);
   };
-  pass (2900 * kMs);
+  pass (3000 * kMs);
   EXPECT_EQ (told, "sBR");
   pass (200 * kMs);
   EXPECT_EQ (told, "sBRO");

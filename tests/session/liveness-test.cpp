@@ -53,7 +53,7 @@ TEST_F (LivenessTest, TwoSidesDoNotAlwaysAskAtTheSameMoment) {
 
 TEST_F (LivenessTest, AMissingAnswerIsToldOnceAndMakesPingsQuick) {
   begin ();
-  pass (1900 * kMs);
+  pass (1850 * kMs);
   EXPECT_EQ (told, "s");
   EXPECT_LT (told_at - pings[0].at, 100 * kMs);
   EXPECT_GE (pings.size (), 14u);
@@ -82,12 +82,12 @@ TEST_F (LivenessTest, ALongRoundTripLeavesTimeForMoreThanOneQuestion) {
 TEST_F (LivenessTest, SilenceBreaksAfterTheTimeoutCountedFromWhenTheLastLeft) {
   begin ();
   const TimeUs heard_at = now;
-  pass (1930 * kMs - 1);
+  pass (1855 * kMs - 1);
   EXPECT_EQ (liveness->state (), Liveness::State::live);
   pass (1);
   EXPECT_EQ (told, "sB");
   EXPECT_EQ (reason, BreakReason::silence);
-  EXPECT_EQ (told_at, heard_at + 1930 * kMs);
+  EXPECT_EQ (told_at, heard_at + 1855 * kMs);
   EXPECT_TRUE (pings.back ().unheard) << "the first ping of a break goes out with it";
   EXPECT_EQ (pings.back ().at, now);
 }
@@ -132,7 +132,7 @@ TEST_F (LivenessTest, ATimeoutShorterThanTheRoundTripDoesNotFlap) {
 
 TEST_F (LivenessTest, PatienceGrowsWithTheRoundTripButNotByOneLatePong) {
   begin ();
-  EXPECT_EQ (liveness->patience (), 1930 * kMs);
+  EXPECT_EQ (liveness->patience (), 1855 * kMs);
   // Ten pings that a stopped peer answers all at once.
   now += kSecond;
   for (int i = 10; i > 0; --i) liveness->pong_arrived (now, i * 90 * kMs);
