@@ -142,10 +142,10 @@ p2p_connection_dup_peer_fingerprint (P2pConnection *self) {
  *
  * What the session store keeps of this connection, without its secrets: a JSON object with
  * `session` (both identities, the id of the session, its epoch, the configurations of both sides
- * and the pair of candidates in use), `relays` (allocations of this side: server, relayed and
- * mapped address, lifetime in seconds, and why it was lost, if it was) and `channels` (options, and
- * the numbers of the next messages of both directions: `sent`, `sent-confirmed`, `received`,
- * `received-confirmed`). Numbers of 64 bits are strings.
+ * and the pair of candidates in use), `relays` (allocations of this side: server, realm, relayed
+ * and mapped address, lifetime and what is left of it in seconds, and why it was lost, if it was)
+ * and `channels` (options, and the numbers of the next messages of both directions: `sent`,
+ * `sent-confirmed`, `received`, `received-confirmed`). Numbers of 64 bits are strings.
  *
  * Returns: (transfer full) (nullable): JSON text, or %NULL while nothing is kept
  *

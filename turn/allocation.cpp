@@ -109,6 +109,11 @@ Allocation::forget () {
   refresh_due_ = expires_ = kNever;
 }
 
+TimeUs
+Allocation::left () const {
+  return granted_ ? std::max<TimeUs> (0, expires_ - scheduler_.now ()) : 0;
+}
+
 void
 Allocation::set_lifetime (std::uint32_t seconds) {
   lifetime_ = std::min (seconds, kLongestLifetimeS) * kSecond;

@@ -44,6 +44,7 @@ class Allocation {
   const std::vector<Address> &relayed () const { return relayed_; }
   const std::optional<Address> &mapped () const { return mapped_; }
   TimeUs lifetime () const { return lifetime_; }
+  TimeUs left () const;  // of that
   TimeUs refresh_due () const { return refresh_due_; }
   void postpone_refresh (TimeUs by) { refresh_due_ = scheduler_.now () + by; }
   bool expired () const { return scheduler_.now () >= expires_; }

@@ -113,6 +113,7 @@ class Client final : private Peers::Owner {
   const std::optional<Address> &mapped () const { return allocation_.mapped (); }
   const Allocation &allocation () const { return allocation_; }
   const Target &target () const { return target_; }
+  const std::string &realm () const { return requester_.authenticator ().realm (); }
   ClientStats stats () const;
 
  private:

@@ -22,6 +22,7 @@ class Authenticator {
   void reset ();
   void set_credentials (Credentials credentials);
   const Credentials &credentials () const { return credentials_; }
+  const std::string &realm () const { return realm_; }  // empty before a challenge
   bool challenged () const { return !nonce_.empty (); }
   bool uses_sha256 () const { return algorithm_ == PasswordAlgorithm::sha256; }
 

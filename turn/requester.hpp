@@ -41,6 +41,7 @@ class Requester {
   void forget_all () { transactions_.forget_all (); }
 
   Authenticator &authenticator () { return authenticator_; }
+  const Authenticator &authenticator () const { return authenticator_; }
   const Transactions &transactions () const { return transactions_; }
   std::uint64_t rejected () const { return rejected_; }  // answers with a wrong integrity
 

@@ -71,9 +71,11 @@ relays_to_json (const std::vector<TurnRelayState> &relays) {
     for (const turn::Address &relayed : relay.relayed)
       all.push_back (JsonWriter ()
                          .text ("server", relay.server)
+                         .text ("realm", relay.realm)
                          .text ("relayed", relayed.text ())
                          .text ("mapped", relay.mapped ? relay.mapped->text () : "")
                          .number ("lifetime-s", relay.lifetime / kSecond)
+                         .number ("expires-in-s", relay.left / kSecond)
                          .text ("lost", relay.lost ? relay.lost->message : "")
                          .finish ());
   return all;

@@ -207,9 +207,11 @@ TurnFront::state () const {
   const turn::Client &client = relay_.client ();
   const turn::Target &target = client.target ();
   out.server = turn::redacted_uri ({target.host, target.port, target.protocol, {}});
+  out.realm = client.realm ();
   out.relayed = relayed_;
   out.mapped = client.mapped ();
   out.lifetime = client.allocation ().lifetime ();
+  out.left = client.allocation ().left ();
   out.lost = lost_;
   out.stats = client.stats ();
   out.dropped = dropped_ + out.stats.peers.dropped_sends;

@@ -21,9 +21,11 @@ namespace p2p {
 // How an allocation stands, for people and for the state of a session.
 struct TurnRelayState {
   std::string server;                   // its URI, without a password
+  std::string realm;                    // of the credentials, as the server says
   std::vector<turn::Address> relayed;   // as libnice was told
   std::optional<turn::Address> mapped;  // of the connection to the server, as the server sees it
   TimeUs lifetime = 0;                  // as the server granted it last; it is refreshed before
+  TimeUs left = 0;                      // of that
   std::optional<Error> lost;
   turn::ClientStats stats;
   std::uint64_t dropped = 0;  // datagrams, here and there: no room, no permission, or no sense

@@ -164,6 +164,9 @@ TEST_P (IceRelay, GoesAlongToAnotherConnectionWhereTheServerLetsIt) {
     EXPECT_EQ (relay.stats.allocations, 1U);
     EXPECT_FALSE (relay.lost);
     EXPECT_EQ (relay.server.find (Coturn::kPassword), std::string::npos);
+    EXPECT_EQ (relay.realm, Coturn::kRealm);
+    EXPECT_GT (relay.left, 0);
+    EXPECT_LE (relay.left, relay.lifetime);
     EXPECT_EQ (couple.a.failures, 0U);
     EXPECT_EQ (couple.a.transport->selected_pair ()->local_base_address, "127.0.0.1");
   });

@@ -82,7 +82,7 @@ Coturn::start () {
                                     "--listening-port=" + std::to_string (port_),
                                     "--tls-listening-port=" + std::to_string (tls_port_),
                                     "--lt-cred-mech",
-                                    "--realm=test",
+                                    std::string ("--realm=") + kRealm,
                                     std::string ("--user=") + kUser + ":" + kPassword,
                                     "--allow-loopback-peers",
                                     "--no-cli",

@@ -12,7 +12,7 @@ namespace p2p::test {
 
 class Coturn {
  public:
-  static constexpr char kUser[] = "user", kPassword[] = "a:b@c";
+  static constexpr char kUser[] = "user", kPassword[] = "a:b@c", kRealm[] = "test";
 
   static bool installed ();
   // `ips` to listen on and to relay from; more options of turnserver as they are.
