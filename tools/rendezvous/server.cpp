@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 
 #include "rendezvous/sockets.hpp"
+#include "rendezvous/websocket.hpp"
 
 namespace p2p {
 
@@ -16,9 +17,9 @@ constexpr TimeUs kUpgradeWithinUs = 10 * kSecond;
 constexpr TimeUs kCloseWithinUs = 3 * kSecond;
 // Connections that are no WebSocket yet, beside the clients.
 constexpr std::size_t kSpareConnections = 256;
-// libsoup closes a connection (1009) whose message is longer; below it the answer is an error.
-constexpr std::size_t kMaxPayloadBytes = 4 * kMaxFrameBytes;
 constexpr int kAcceptsPerTurn = 64;
+constexpr char kGoingDown[] = "the server is going down";
+constexpr char kTooSlow[] = "frames are not taken fast enough";
 constexpr char kConnectionKey[] = "p2p-connection";
 const char *const kSubprotocols[] = {"gst-p2p.1", nullptr};
 
@@ -34,7 +35,7 @@ words_for (Broker::CloseReason reason) {
     case Broker::CloseReason::abuse:
       return {SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION, "too many bad frames"};
     case Broker::CloseReason::slow:
-      return {SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION, "frames are not taken fast enough"};
+      return {SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION, kTooSlow};
     case Broker::CloseReason::silent:
       return {SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION, "no heartbeat, or no id registered in time"};
     case Broker::CloseReason::replaced:
@@ -55,22 +56,44 @@ struct RendezvousServer::Port {
 };
 
 struct RendezvousServer::Connection {
-  Ref<GSocket> socket;
-  std::string source;
-  TimeUs cut_at;  // kNever while it is a WebSocket in use
+  Connection (const Ref<GSocket> &its_socket, const std::string &its_source, TimeUs its_limit)
+      : socket (its_socket), source (its_source), cut_at (its_limit) {
+    g_weak_ref_init (&stream, nullptr);
+  }
+  ~Connection () { g_weak_ref_clear (&stream); }
+  Connection (const Connection &) = delete;
+  Connection &operator= (const Connection &) = delete;
+
+  const Ref<GSocket> socket;
+  const std::string source;
+  GWeakRef stream;  // TLS, or the socket alone; whose it is closes it
+  TimeUs cut_at;    // kNever while it is a WebSocket in use
 };
 
-struct RendezvousServer::Peer {
-  RendezvousServer *server;
-  Broker::ClientId id;
-  Ref<SoupWebsocketConnection> websocket;
-  std::shared_ptr<Connection> connection;
-  gulong handlers[2] = {};
+struct RendezvousServer::Peer final : WebSocket::Owner {
+  Peer (RendezvousServer &its_server, Broker::ClientId its_id,
+        const std::shared_ptr<Connection> &its_connection, const Ref<GIOStream> &upgraded,
+        const Ref<GIOStream> &stream)
+      : server (its_server),
+        id (its_id),
+        connection (its_connection),
+        websocket (g_main_context_get_thread_default (), upgraded, stream, connection->socket,
+                   *this) {}
 
-  ~Peer () {
-    for (const gulong handler : handlers)
-      if (handler != 0) g_signal_handler_disconnect (websocket.get (), handler);
+  void websocket_message (bool text, ByteView message) override {
+    if (text)
+      server.broker_.receive (id, message);
+    else
+      server.broker_.receive_bad (
+          id, {"bad-json", "", "A frame must be a text message, not a binary one."});
   }
+  void websocket_refused () override { server.cut_soon (*this); }
+  void websocket_closed () override { server.on_closed (*this); }
+
+  RendezvousServer &server;
+  const Broker::ClientId id;
+  const std::shared_ptr<Connection> connection;
+  WebSocket websocket;
 };
 
 RendezvousServer::RendezvousServer (const ServerConfig &config)
@@ -91,11 +114,10 @@ RendezvousServer::RendezvousServer (const ServerConfig &config)
         static_cast<RendezvousServer *> (data)->on_healthz (message);
       },
       this, nullptr);
-  soup_server_add_websocket_handler (
-      soup_.get (), nullptr, nullptr, const_cast<char **> (kSubprotocols),
-      [] (SoupServer *, SoupServerMessage *message, const char *,
-          SoupWebsocketConnection *websocket, gpointer data) {
-        static_cast<RendezvousServer *> (data)->on_websocket (message, websocket);
+  soup_server_add_handler (
+      soup_.get (), nullptr,
+      [] (SoupServer *, SoupServerMessage *message, const char *, GHashTable *, gpointer data) {
+        static_cast<RendezvousServer *> (data)->on_request (message);
       },
       this, nullptr);
   tick_->arm (scheduler_.now () + kTickUs);
@@ -163,10 +185,8 @@ RendezvousServer::on_connection (Port &port) {
     const auto local =
         Ref<GSocketAddress>::adopt (g_socket_get_local_address (socket.get (), nullptr));
     if (!remote || !local) continue;  // gone again
-    auto connection = std::make_shared<Connection> ();
-    connection->socket = socket;
-    connection->source = source_of (remote.get ());
-    connection->cut_at = scheduler_.now () + kUpgradeWithinUs;
+    auto connection = std::make_shared<Connection> (socket, source_of (remote.get ()),
+                                                    scheduler_.now () + kUpgradeWithinUs);
     if (!admit (connection->source)) {
       g_socket_close (socket.get (), nullptr);
       continue;
@@ -189,6 +209,7 @@ RendezvousServer::on_connection (Port &port) {
       if (!stream) continue;
       g_tls_connection_set_require_close_notify (G_TLS_CONNECTION (stream.get ()), FALSE);
     }
+    g_weak_ref_set (&connection->stream, stream.get ());
     soup_server_accept_iostream (soup_.get (), stream.get (), local.get (), remote.get (), nullptr);
   }
 }
@@ -237,56 +258,40 @@ RendezvousServer::on_tick () {
   if (done_ && (peers_.empty () || now >= done_by_)) std::exchange (done_, nullptr) ();
 }
 
+// libsoup speaks HTTP; the WebSocket that comes of it is taken off its hands (see WebSocket).
 void
-RendezvousServer::on_websocket (SoupServerMessage *message, SoupWebsocketConnection *websocket) {
+RendezvousServer::on_request (SoupServerMessage *message) {
+  if (!soup_websocket_server_process_handshake (
+          message, nullptr, const_cast<char **> (kSubprotocols), nullptr, nullptr))
+    return;
+  using Written = void (*) (SoupServerMessage *, gpointer);
+  const Written written = [] (SoupServerMessage *upgraded, gpointer data) {
+    static_cast<RendezvousServer *> (data)->on_upgraded (upgraded);
+  };
+  g_signal_connect (message, "wrote-informational", G_CALLBACK (written), this);
+}
+
+void
+RendezvousServer::on_upgraded (SoupServerMessage *message) {
   GSocketAddress *remote = soup_server_message_get_remote_address (message);
   const auto *known = remote ? static_cast<std::weak_ptr<Connection> *> (
                                    g_object_get_data (G_OBJECT (remote), kConnectionKey))
                              : nullptr;
   const auto connection = known ? known->lock () : nullptr;
-  if (!connection || done_) {
-    soup_websocket_connection_close (websocket, SOUP_WEBSOCKET_CLOSE_GOING_AWAY, nullptr);
+  const auto upgraded = Ref<GIOStream>::adopt (soup_server_message_steal_connection (message));
+  const auto stream = Ref<GIOStream>::adopt (
+      connection ? G_IO_STREAM (g_weak_ref_get (&connection->stream)) : nullptr);
+  if (!upgraded || !stream) return;
+  connection->cut_at = kNever;
+  const Broker::ClientId id = next_client_++;
+  Peer &here = *(peers_[id] = std::make_unique<Peer> (*this, id, connection, upgraded, stream));
+  if (done_) {
+    close (here, SOUP_WEBSOCKET_CLOSE_GOING_AWAY, kGoingDown);
     return;
   }
-  connection->cut_at = kNever;
-  auto peer = std::make_unique<Peer> ();
-  Peer &here = *peer;
-  here.server = this;
-  here.id = next_client_++;
-  here.websocket = Ref<SoupWebsocketConnection>::share (websocket);
-  here.connection = connection;
-  soup_websocket_connection_set_max_incoming_payload_size (websocket, kMaxPayloadBytes);
-  using MessageHandler = void (*) (SoupWebsocketConnection *, int, GBytes *, gpointer);
-  using ClosedHandler = void (*) (SoupWebsocketConnection *, gpointer);
-  const MessageHandler on_text = [] (SoupWebsocketConnection *, int type, GBytes *bytes,
-                                     gpointer data) {
-    auto *self = static_cast<Peer *> (data);
-    self->server->on_message (*self, type, bytes);
-  };
-  const ClosedHandler on_end = [] (SoupWebsocketConnection *, gpointer data) {
-    auto *self = static_cast<Peer *> (data);
-    self->server->on_closed (*self);
-  };
-  // Disconnected by ~Peer.
-  here.handlers[0] = g_signal_connect (websocket, "message", G_CALLBACK (on_text), &here);
-  here.handlers[1] = g_signal_connect (websocket, "closed", G_CALLBACK (on_end), &here);
-  const Broker::ClientId id = here.id;
-  peers_[id] = std::move (peer);
   g_info ("event=connected client=%" G_GUINT64_FORMAT " source=%s", id,
           connection->source.c_str ());
   broker_.connect (id, connection->source);
-}
-
-void
-RendezvousServer::on_message (Peer &peer, int type, GBytes *bytes) {
-  const Broker::ClientId id = peer.id;
-  if (type != SOUP_WEBSOCKET_DATA_TEXT) {
-    broker_.receive_bad (id, {"bad-json", "", "A frame must be a text message, not a binary one."});
-    return;
-  }
-  gsize size = 0;
-  const void *data = g_bytes_get_data (bytes, &size);
-  broker_.receive (id, {data, size});
 }
 
 void
@@ -331,26 +336,31 @@ RendezvousServer::shut_down (std::function<void ()> done) {
   ports_.clear ();
   done_ = std::move (done);
   done_by_ = scheduler_.now () + kCloseWithinUs;
-  for (const auto &[id, peer] : peers_)
-    close (*peer, SOUP_WEBSOCKET_CLOSE_GOING_AWAY, "the server is going down");
+  for (const auto &[id, peer] : peers_) close (*peer, SOUP_WEBSOCKET_CLOSE_GOING_AWAY, kGoingDown);
   if (peers_.empty ()) tick_->arm (scheduler_.now ());
 }
 
-// The peer stays until libsoup says that it is closed: only so the last frames leave.
+// The peer stays until its WebSocket says that it is closed: only so the last frames leave.
 void
 RendezvousServer::close (Peer &peer, unsigned short code, const char *reason) {
+  cut_soon (peer);
+  peer.websocket.close (code, reason);
+}
+
+void
+RendezvousServer::cut_soon (Peer &peer) const {
   peer.connection->cut_at = scheduler_.now () + kCloseWithinUs;
-  if (soup_websocket_connection_get_state (peer.websocket.get ()) == SOUP_WEBSOCKET_STATE_OPEN)
-    soup_websocket_connection_close (peer.websocket.get (), code, reason);
 }
 
 void
 RendezvousServer::broker_send (Broker::ClientId client, const std::string &frame) {
   const auto it = peers_.find (client);
   if (it == peers_.end ()) return;
-  SoupWebsocketConnection *websocket = it->second->websocket.get ();
-  if (soup_websocket_connection_get_state (websocket) == SOUP_WEBSOCKET_STATE_OPEN)
-    soup_websocket_connection_send_text (websocket, frame.c_str ());
+  Peer &peer = *it->second;
+  // The broker counts what it sends, and has the client answer: this is a client that takes
+  // nothing.
+  if (!peer.websocket.send (frame) && peer.connection->cut_at == kNever)
+    close (peer, SOUP_WEBSOCKET_CLOSE_POLICY_VIOLATION, kTooSlow);
 }
 
 void

@@ -48,12 +48,13 @@ class RendezvousServer final : private Broker::FrontEnd {
   void on_connection (Port &port);
   bool admit (const std::string &source);
   void sweep ();
-  void on_websocket (SoupServerMessage *message, SoupWebsocketConnection *websocket);
-  void on_message (Peer &peer, int type, GBytes *bytes);
+  void on_request (SoupServerMessage *message);
+  void on_upgraded (SoupServerMessage *message);
   void on_closed (Peer &peer);
   void on_healthz (SoupServerMessage *message) const;
   void on_tick ();
   void close (Peer &peer, unsigned short code, const char *reason);
+  void cut_soon (Peer &peer) const;
 
   void broker_send (Broker::ClientId client, const std::string &frame) override;
   void broker_close (Broker::ClientId client, Broker::CloseReason reason) override;
