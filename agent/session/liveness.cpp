@@ -88,7 +88,8 @@ Liveness::ping_arrived (TimeUs now, bool peer_unheard) {
     return;
   doubted_at_ = now;
   // The peer has broken already, and what it said took its time: no longer than one answer takes.
-  doubt_until_ = now + std::min (std::max (kMinDoubt, answer_due ()), patience ());
+  // Where that varies much a pong that comes after it restores at once, on both sides.
+  doubt_until_ = now + std::min (std::max (kMinDoubt, usual_answer ()), patience ());
   probe (now);
 }
 
@@ -340,8 +341,13 @@ Liveness::margin () const {
 }
 
 TimeUs
+Liveness::usual_answer () const {
+  return srtt_ + srtt_ / 4 + kMinMargin;
+}
+
+TimeUs
 Liveness::answer_due () const {
-  return srtt_ + std::max (srtt_ / 4 + kMinMargin, 4 * rttvar_);  // as RFC 6298 section 2
+  return std::max (usual_answer (), srtt_ + 4 * rttvar_);  // as RFC 6298 section 2
 }
 
 TimeUs

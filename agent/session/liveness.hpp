@@ -101,6 +101,7 @@ class Liveness {
   TimeUs interval () const;
   TimeUs grid () const;
   TimeUs margin () const;
+  TimeUs usual_answer () const;
   TimeUs answer_due () const;
   TimeUs next_quick_ping (TimeUs now) const;
   TimeUs next_back_off (TimeUs now);

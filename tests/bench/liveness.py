@@ -7,6 +7,7 @@ mostly wait go side by side, those that a busy machine would spoil go alone.
 import concurrent.futures
 import datetime
 import json
+import json
 import os
 import pathlib
 import subprocess
@@ -98,6 +99,17 @@ def measure(scenarios, build, rounds, jobs, save):
                 raise
 
 
+def replaced(before, results):
+    """The results of before, with those of the scenarios that were measured again."""
+    entries = {entry["name"]: entry for entry in results["scenarios"] if entry["runs"]}
+    names = [entry["name"] for entry in before["scenarios"]]
+    about = {key: value for key, value in results.items() if key != "scenarios"}
+    return {**before,
+            "again": [*before.get("again", ()), {**about, "names": sorted(entries)}],
+            "scenarios": [entries.get(entry["name"], entry) for entry in before["scenarios"]] +
+                         [entry for name, entry in entries.items() if name not in names]}
+
+
 def tell(entry, rounds, result):
     found = "; ".join(result["problems"] + result["late"]) or "as expected"
     print(f"{entry['name']} {entry['runs']}/{rounds}: {found}", flush=True)
@@ -106,7 +118,10 @@ def tell(entry, rounds, result):
 def parse():
     parser = shared_options.parser(__doc__, SCENARIOS, "scenario")
     parser.add_argument("--jobs", type=int, default=JOBS_PER_CORE * (os.cpu_count() or 1))
+    parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
+    if options.again and not options.names:
+        parser.error("--again wants the scenarios that are to be measured again.")
     options.rounds = shared_options.rounds(options, QUICK_ROUNDS, ROUNDS)
     return options
 
@@ -128,11 +143,14 @@ def main():
         "scenarios": [],
     }
 
+    before = json.loads((options.output_dir / "liveness.json").read_text(encoding="utf-8")) \
+        if options.again else None
+
     def save(entries):
         results["scenarios"] = entries
         results["minutes"] = round((time.monotonic() - started) / 60, 1)
         results["load_after"] = os.getloadavg()[0]
-        liveness_report.write(results, options.output_dir)
+        liveness_report.write(replaced(before, results) if before else results, options.output_dir)
 
     try:
         measure(scenarios, options.build_dir.resolve(), options.rounds, options.jobs, save)

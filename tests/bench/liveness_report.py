@@ -130,18 +130,27 @@ def problems(entries):
     yield ""
 
 
+def measured(results):
+    return (f"`{results['command']}`, {results['date']}, {results['minutes']} min: "
+            f"{results['rounds']} runs of each scenario, up to {results['jobs']} at a time.")
+
+
 def heading(results):
     about = results["machine"]
     yield "# Liveness"
     yield ""
-    yield (f"`{results['command']}`, {results['date']}, {results['minutes']} min: "
-           f"{results['rounds']} runs of each scenario, up to {results['jobs']} at a time.")
+    yield measured(results)
     yield ""
     yield (f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB; {about['system']}, "
            f"Linux {about['kernel']}; gst-p2p {results['versions']['gst-p2p']}, "
            f"{results['versions']['build type']}. Load average {results['load_before']:.2f} before, "
            f"{results['load_after']:.2f} after.")
     yield ""
+    for part in results.get("again", ()):
+        yield (f"Again, {', '.join(part['names'])}: {measured(part)} gst-p2p "
+               f"{part['versions']['gst-p2p']}; load average {part['load_before']:.2f} before, "
+               f"{part['load_after']:.2f} after.")
+        yield ""
 
 
 def render(results):

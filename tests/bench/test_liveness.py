@@ -88,6 +88,16 @@ class Report(unittest.TestCase):
                      {"problems": ["the run failed: no way"], "late": [], "sides": {}})
         self.assertIn("or another fault | 0 | 1 | **missed** |", report(made))
 
+    def test_what_is_measured_again_takes_the_place_of_what_was(self):
+        before = {**copy.deepcopy(RESULTS), "scenarios": [
+            entry("silence-idle", ([], side(), side())), entry("link-down-3", ([], side(), side()))]}
+        again = {**copy.deepcopy(RESULTS), "command": "script/bench --again liveness link-down-3",
+                 "scenarios": [entry("link-down-3", ([], side(), side()), ([], side(), side()))]}
+        results = liveness.replaced(before, again)
+        self.assertEqual([(one["name"], one["runs"]) for one in results["scenarios"]],
+                         [("silence-idle", 1), ("link-down-3", 2)])
+        self.assertIn("Again, link-down-3: `script/bench --again", liveness_report.render(results))
+
     def test_what_no_run_has_is_not_told(self):
         text = report()
         self.assertNotIn("Messages lost", text)
