@@ -161,7 +161,7 @@ def flows_workloads(quick):
 
 def relay_workloads(quick):
     seconds = 2 if quick else 4
-    for clients in (2,) if quick else (2, 4, 8):
+    for clients in (2, 8) if quick else (2, 8, 16):
         yield Workload(
             "relay", f"relay-{clients}", f"{clients} clients in pairs, {RELAY_MESSAGE_BYTES} bytes",
             {"clients": clients, "message_bytes": RELAY_MESSAGE_BYTES, "seconds": seconds}, RELAY_PEERS,

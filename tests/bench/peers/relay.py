@@ -10,7 +10,7 @@ from network import local_address, LOCAL_ADDRESS
 from peers.base import GIB, Peer, START_PATIENCE_S
 
 USER, PASSWORD = "bench", "bench"
-# As often as turnutils_uclient sends without an interval: so many for each client, each millisecond.
+# What turnutils_uclient sends of each client at a tick.
 BURST = 50
 # Its clients start at random within six seconds.
 UCLIENT_START_S = 6.5

@@ -1,13 +1,23 @@
+#include <algorithm>
+#include <ctime>
+
 #include "../endpoints/event.hpp"
 #include "end.hpp"
 
 // Clients in pairs, each sends to the other's relayed address: as turnutils_uclient -y does, and as
-// often. At every tick of a millisecond each client sends its burst.
+// often. At every tick each client sends its burst.
 namespace bench {
 
 namespace {
 
-constexpr TimeUs kTick = p2p::kMillisecond;
+// turnutils_uclient wants a millisecond, of libevent, which asks the coarse clock for the time.
+TimeUs
+tick_us () {
+  timespec step{};
+  clock_getres (CLOCK_MONOTONIC_COARSE, &step);
+  return std::max<TimeUs> (p2p::kMillisecond, step.tv_nsec / 1000);
+}
+
 constexpr TimeUs kWarmUp = p2p::kSecond;
 
 class Flood {
@@ -31,13 +41,14 @@ class Flood {
     }
     offered_bytes_ += message_.size () * ends_.size () * static_cast<std::size_t> (burst_);
     // What a busy machine missed is not made up for.
-    due_ = std::max (due_ + kTick, scheduler ().now ());
+    due_ = std::max (due_ + tick_, scheduler ().now ());
     timer_->arm (due_);
   }
 
   const Ends &ends_;
   const std::vector<std::uint8_t> message_;
   const int burst_;
+  const TimeUs tick_ = tick_us ();
   TimeUs due_ = 0;
   std::uint64_t offered_bytes_ = 0;
   const std::unique_ptr<p2p::Scheduler::Timer> timer_;
