@@ -134,7 +134,11 @@ Client::allocate_answered (const Reply &reply) {
       fail_server (reply, false);
       return;
     case AllocateStep::exclude:
-      fail_server (reply, true);
+      // To some servers, pion among them, that is what a wrong signature makes of a request.
+      if (reply.code == 400 && requester_.authenticator ().challenged ())
+        ask_credentials (reply);
+      else
+        fail_server (reply, true);
       return;
   }
 }

@@ -79,6 +79,13 @@ def all_figures():
     yield Figure("1000 idle connections, CPU of all", " % of a core",
                  of("memory", "p2p", "idle_core", 100), most=5)
     yield Figure("Connections made", " per second", of("memory", "p2p", "per_s"), least=200)
+    for clients in (2, 8, 16):
+        yield Figure(f"Through coturn, {clients} clients, turn/ over turnutils_uclient", " ×",
+                     quotient(f"relay-{clients}", "turn", "mbit", "uclient"), least=0.8)
+    for rtt_ms in (20, 100):
+        for field, label in (("refresh_ms", "Refresh"), ("channel_bind_ms", "ChannelBind")):
+            yield Figure(f"After a 437 to a {label}, {rtt_ms} ms of RTT", " ms",
+                         of(f"relay-recovery-{rtt_ms}", "turn", field), most=2 * rtt_ms + 100)
 
 
 def table(workloads):

@@ -8,7 +8,7 @@ import subprocess
 
 PACKAGES = ("gstreamer1.0-plugins-bad", "libsrt1.5-gnutls", "libnice10", "libngtcp2-9",
             "libgnutls30", "golang-github-pion-webrtc.v3-dev",
-            "libglib2.0-0", "ngtcp2-client", "ngtcp2-server", "iperf3")
+            "libglib2.0-0", "ngtcp2-client", "ngtcp2-server", "iperf3", "coturn")
 SETTINGS = ("net.core.rmem_max", "net.core.wmem_max", "net.ipv4.tcp_available_congestion_control")
 
 

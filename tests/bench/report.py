@@ -13,7 +13,7 @@ from summary import number, ratio, spread
 
 OURS = "p2p-gst"
 # What is ours is drawn and compared as such; everything else is what a user would take instead.
-OWN = ("p2p-gst", "p2p", "p2p-blocking", "core")
+OWN = ("p2p-gst", "p2p", "p2p-blocking", "core", "turn")
 
 
 class Field:
@@ -82,6 +82,23 @@ GROUPS = {
         Field("jain", "Jain's index", "1 is equal", plot=True, more_is_better=True),
         Field("mbit", "Both together", "Mbit/s")),
         "In the time in which both ran."),
+    "relay": Group("Through a TURN server", "turn", (
+        MBIT, Field("offered_mbit", "Offered", "Mbit/s"),
+        Field("client_core", "Client", "% of a core", 100, plot=True),
+        Field("server_core", "coturn", "% of a core", 100),
+        Field("client_s_per_gib", "CPU, client", "s/GiB")),
+        "Each client sends 50 datagrams at each tick of its timer, some 250 a second, to the relayed"
+        " address of its partner, in ChannelData over UDP; all clients are one process with one"
+        " thread, and coturn is another. What arrives at the clients counts, of all together."),
+    "relay-recovery": Group("After a 437", "turn", (
+        Field("refresh_ms", "To a Refresh", "ms"), Field("channel_bind_ms", "To a ChannelBind", "ms")),
+        "From the answer to the permission of the next allocation, the longest of each run. A NAT gives"
+        " the five-tuple another port, of which coturn knows no allocation."),
+    "relay-idle": Group("Allocations that are kept", "turn", (
+        Field("kib", "Memory of each", "KiB"), Field("idle_core", "All of them idle", "% of a core", 100),
+        Field("per_s", "Made", "1/s")),
+        "Private memory of the process, without the first tenth. Each asks every 15 s whether it is still"
+        " there."),
 }
 
 

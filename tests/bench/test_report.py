@@ -168,7 +168,8 @@ class Plot(unittest.TestCase):
 
 class Workloads(unittest.TestCase):
     def test_every_group_has_a_section_in_the_report(self):
-        self.assertEqual(list(workloads.GROUPS), list(report.GROUPS))
+        sections = [one.group for make in workloads.GROUPS.values() for one in make(False)]
+        self.assertEqual(list(dict.fromkeys(sections)), list(report.GROUPS))
 
     def test_keys_are_unique_and_peers_are_known(self):
         import peers
@@ -180,9 +181,9 @@ class Workloads(unittest.TestCase):
                 self.assertTrue(one.peers[0])
 
     def test_the_base_of_a_ratio_runs_in_every_workload_of_its_group(self):
-        for key, make in workloads.GROUPS.items():
+        for make in workloads.GROUPS.values():
             for one in make(False):
-                self.assertIn(report.GROUPS[key].base, one.peers)
+                self.assertIn(report.GROUPS[one.group].base, one.peers)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ WIRE_PEERS = ("p2p-gst", "tcp-cubic", "tcp-bbr", "nice", "srt")
 PACED_PEERS = ("p2p-gst", "p2p-blocking", "nice", "srt", "tcp-cubic")
 KEPT_PEERS = ("p2p-gst", "p2p-gst-sqlite", "p2p-gst-redis")
 FLOW_PEERS = ("p2p-gst", "tcp-bbr", "tcp-cubic")
+RELAY_PEERS = ("turn", "uclient")
 # Connections that one process holds; slow peers hold fewer.
 MEMORY_COUNTS = {"p2p": 1000, "nice": 200, "webrtc": 30}
 
@@ -27,10 +28,16 @@ ALL_CELLS = {(50, 0, 1000), (100, 1, 100)}
 LONG_CELLS = {(52, 0, 1000), (100, 1, 100)}
 
 PING_COUNT = 5000
+# Payload of a datagram through a relay.
+RELAY_MESSAGE_BYTES = 1200
+ALLOCATIONS = 1000
+# In which each of them asks once whether it is still there.
+IDLE_S = 20
 
 
 class Workload:
-    """`network` makes the places of both sides for one run: a context of (near, far)."""
+    """`group` is the section of the report. `network` makes the places of both sides for one run: a
+    context of (near, far)."""
 
     def __init__(self, group, key, title, parameters, peers, network, measure):
         self.group = group
@@ -152,6 +159,26 @@ def flows_workloads(quick):
             wire(50, 0, mbit), lambda peer, setting: flows.run_both(peer, setting, seconds))
 
 
+def relay_workloads(quick):
+    seconds = 2 if quick else 4
+    for clients in (2, 8) if quick else (2, 8, 16):
+        yield Workload(
+            "relay", f"relay-{clients}", f"{clients} clients in pairs, {RELAY_MESSAGE_BYTES} bytes",
+            {"clients": clients, "message_bytes": RELAY_MESSAGE_BYTES, "seconds": seconds}, RELAY_PEERS,
+            one_machine, lambda peer, setting, clients=clients: peer.relay(
+                setting, clients, RELAY_MESSAGE_BYTES, seconds))
+    for rtt_ms in (20,) if quick else (20, 100):
+        count = 3 if quick else 5
+        yield Workload(
+            "relay-recovery", f"relay-recovery-{rtt_ms}", f"{rtt_ms} ms of RTT, {count} of each",
+            {"rtt_ms": rtt_ms, "count": count}, RELAY_PEERS[:1], one_machine,
+            lambda peer, setting, rtt_ms=rtt_ms: peer.recovery(setting, rtt_ms, count))
+    yield Workload("relay-idle", "relay-idle",
+                   f"{ALLOCATIONS} allocations of one process, for {IDLE_S} s",
+                   {"count": ALLOCATIONS, "seconds": IDLE_S}, RELAY_PEERS[:1], one_machine,
+                   lambda peer, setting: peer.idle(setting, ALLOCATIONS, IDLE_S))
+
+
 GROUPS = {
     "bulk": bulk_workloads,
     "pingpong": pingpong_workloads,
@@ -161,4 +188,5 @@ GROUPS = {
     "memory": memory_workloads,
     "wire": wire_workloads,
     "flows": flows_workloads,
+    "relay": relay_workloads,
 }

@@ -4,14 +4,6 @@
 namespace p2p::test {
 namespace {
 
-// It is not instrumented: where the plugin is, the sanitizer's runtime must be there before.
-std::string
-launch_command () {
-  const char *runtime = g_getenv ("P2P_SANITIZER_RUNTIME");
-  return (runtime ? std::string ("env LD_PRELOAD=") + runtime + " " : "") + "gst-launch-1.0 ";
-}
-const std::string kLaunch = launch_command ();
-
 TEST (Launch, TwoProcessesCarryAFile) {
   const std::string sent = make_file ("in", 32 * 1024 * 1024);
   Process receiver (kLaunch +

@@ -39,6 +39,14 @@ read_file (const std::string &name) {
   return bytes;
 }
 
+// It is not instrumented: where the plugin is, the sanitizer's runtime must be there before.
+inline std::string
+launch_command () {
+  const char *runtime = g_getenv ("P2P_SANITIZER_RUNTIME");
+  return (runtime ? std::string ("env LD_PRELOAD=") + runtime + " " : "") + "gst-launch-1.0 ";
+}
+inline const std::string kLaunch = launch_command ();
+
 class Process {
  public:
   // A shell's command line, as one process: the command itself gets the signals. After 60 s it is

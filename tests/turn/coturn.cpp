@@ -12,10 +12,15 @@ namespace p2p::test {
 
 namespace {
 
+// Below those that the kernel gives to sockets which ask for none, and coturn to relays: whoever
+// has one of these would be in the way when the server starts.
 std::uint16_t
 free_port () {
-  const auto listener = Ref<GSocketListener>::adopt (g_socket_listener_new ());
-  return g_socket_listener_add_any_inet_port (listener.get (), nullptr, nullptr);
+  for (;;) {
+    const auto port = static_cast<std::uint16_t> (g_random_int_range (10000, 32000));
+    const auto listener = Ref<GSocketListener>::adopt (g_socket_listener_new ());
+    if (g_socket_listener_add_inet_port (listener.get (), port, nullptr, nullptr)) return port;
+  }
 }
 
 // A certificate of its own authority.
@@ -65,6 +70,7 @@ Coturn::Coturn (std::vector<std::string> ips, std::vector<std::string> options)
   dir_ = dir.get ();
   port_ = free_port ();
   tls_port_ = free_port ();
+  cli_port_ = free_port ();
   write_certificate (dir_ + "/cert", dir_ + "/key");
 }
 
@@ -85,7 +91,9 @@ Coturn::start () {
                                     std::string ("--realm=") + kRealm,
                                     std::string ("--user=") + kUser + ":" + kPassword,
                                     "--allow-loopback-peers",
-                                    "--no-cli",
+                                    "--cli-ip=127.0.0.1",
+                                    "--cli-port=" + std::to_string (cli_port_),
+                                    std::string ("--cli-password=") + kPassword,
                                     "--no-dtls",
                                     "--simple-log",
                                     "--verbose",
@@ -133,6 +141,46 @@ Coturn::listens () const {
     if (g_socket_condition_timed_wait (socket.get (), G_IO_IN, 20000, nullptr, nullptr) &&
         g_socket_receive (socket.get (), answer, sizeof answer, nullptr, nullptr) > 0)
       return true;
+  }
+  return false;
+}
+
+// By its command line, which is a server of telnet.
+std::optional<int>
+Coturn::sessions () const {
+  const auto client = Ref<GSocketClient>::adopt (g_socket_client_new ());
+  g_socket_client_set_timeout (client.get (), 10);
+  const auto connection = Ref<GSocketConnection>::adopt (
+      g_socket_client_connect_to_host (client.get (), "127.0.0.1", cli_port_, nullptr, nullptr));
+  if (!connection) return std::nullopt;
+  GInputStream *in = g_io_stream_get_input_stream (G_IO_STREAM (connection.get ()));
+  GOutputStream *out = g_io_stream_get_output_stream (G_IO_STREAM (connection.get ()));
+  // All that it says until it is waiting for the next line.
+  const auto answer = [&] (const std::string &line, const std::string &prompt) {
+    g_output_stream_write_all (out, line.data (), line.size (), nullptr, nullptr, nullptr);
+    std::string heard;
+    while (heard.find (prompt) == std::string::npos) {
+      char bytes[512];
+      const gssize size = g_input_stream_read (in, bytes, sizeof bytes, nullptr, nullptr);
+      if (size <= 0) break;
+      heard.append (bytes, static_cast<std::size_t> (size));
+    }
+    return heard;
+  };
+  answer ("", "password:");
+  answer (std::string (kPassword) + "\r\n", "> ");
+  const std::string heard = answer ("ps\r\n", "> ");
+  const char total[] = "Total sessions: ";
+  const auto at = heard.find (total);
+  if (at == std::string::npos) return std::nullopt;
+  return std::atoi (heard.c_str () + at + sizeof total - 1);
+}
+
+bool
+Coturn::is_left_with_nothing () const {
+  for (gint64 end = g_get_monotonic_time () + 20 * G_USEC_PER_SEC; g_get_monotonic_time () < end;) {
+    if (sessions () == 0) return true;
+    g_usleep (10000);
   }
   return false;
 }

@@ -2,6 +2,7 @@
 #pragma once
 #include <gio/gio.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ class Coturn {
   bool start ();  // and waits until it listens; again after stop(), on the same port
   void stop ();   // at once, as by a power cut
   std::string log () const;
+  std::optional<int> sessions () const;  // that it holds; nothing when it cannot be asked
+  bool is_left_with_nothing () const;    // no session; waited for
   turn::Server server (turn::Protocol protocol, const std::string &host = "127.0.0.1") const;
   // The certificate of its TLS, for 127.0.0.1 and ::1 and no name, as a database to trust.
   Ref<GTlsDatabase> database () const;
@@ -35,7 +38,7 @@ class Coturn {
 
   const std::vector<std::string> ips_, options_;
   std::string dir_;
-  std::uint16_t port_ = 0, tls_port_ = 0;
+  std::uint16_t port_ = 0, tls_port_ = 0, cli_port_ = 0;
   Ref<GSubprocess> process_;
 };
 

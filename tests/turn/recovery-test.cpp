@@ -72,6 +72,19 @@ TEST_F (TurnRecovery, Error400OnAllocateLeavesThisServerForTheNext) {
   EXPECT_EQ (bench.server ("two").allocations (), 1U);
 }
 
+TEST_F (TurnRecovery, Error400OnASignedAllocateAsksForOtherCredentialsOnce) {
+  server ().password = "other";
+  bench.fresh = turn::Credentials{"user", "other"};
+  script (Method::allocate, {400, false, false, {}, {}, false});
+  bench.allocate ();
+  EXPECT_EQ (bench.wanted, 1);
+  // Before there was a challenge it cannot be meant.
+  TurnBench other;
+  other.server ().script[Method::allocate].push_back ({400, false, false, {}, {}, true});
+  other.allocate (other.config ({"one", "two"}));
+  EXPECT_EQ (other.wanted, 0);
+}
+
 TEST_F (TurnRecovery, Error400OnRefreshIsALostAllocation) {
   connect ();
   script (Method::refresh, error (400));

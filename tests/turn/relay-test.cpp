@@ -1,97 +1,12 @@
 // The TURN client on real sockets, through a real server (coturn).
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <functional>
-#include <memory>
-
-#include "base/loop_thread.hpp"
 #include "coturn.hpp"
-#include "turn/relay.hpp"
+#include "relay_end.hpp"
 #include "turn/udp_race.hpp"
 
 namespace p2p::test {
 namespace {
 
-using turn::Address;
-using turn::Event;
 using turn::Protocol;
-using turn::Sent;
-
-void
-on_core (const std::function<void ()> &work) {
-  core_loop ().run_sync (work);
-}
-
-// Asks on the core thread until it holds.
-bool
-wait_until (const std::function<bool ()> &condition, TimeUs limit = 20 * kSecond) {
-  for (const gint64 end = g_get_monotonic_time () + limit; g_get_monotonic_time () < end;) {
-    bool holds = false;
-    on_core ([&] { holds = condition (); });
-    if (holds) return true;
-    g_usleep (2000);
-  }
-  return false;
-}
-
-// A relay and all that it said; touched on the core thread only.
-class End final : public turn::Relay::Observer {
- public:
-  ~End () override { close (); }
-  void open (turn::RelayConfig config) {
-    on_core ([&] {
-      relay = std::make_unique<turn::Relay> (core_loop ().context (), core_loop ().scheduler (),
-                                             std::move (config), *this);
-      relay->client ().start ();
-    });
-  }
-  void close () {
-    on_core ([this] { relay.reset (); });
-  }
-  bool allocated () {
-    return wait_until ([this] { return count (Event::Kind::allocated) > 0; });
-  }
-  int count (Event::Kind kind) const {
-    return static_cast<int> (std::count_if (events.begin (), events.end (),
-                                            [&] (const Event &one) { return one.kind == kind; }));
-  }
-  std::string story () const {
-    std::string out;
-    for (const Event &event : events) out += event.message + "\n";
-    return out;
-  }
-  Address relayed () const { return relay->client ().relayed ().at (0); }
-  Sent send (const Address &to, const std::string &text) {
-    return relay->client ().send (to, ByteView (text));
-  }
-  bool has (const std::string &text) const {
-    return std::find (received.begin (), received.end (), text) != received.end ();
-  }
-  // Sent until it arrives: it is UDP.
-  bool sends (const Address &to, const std::string &text, const End &at) {
-    return wait_until ([&] {
-      send (to, text);
-      return at.has (text);
-    });
-  }
-
-  void relay_event (const Event &event) override { events.push_back (event); }
-  void relay_received (const Address &, ByteView data) override {
-    received.push_back (data.to_string ());
-  }
-  void relay_credentials_wanted (const turn::Server &) override {
-    if (fresh)
-      relay->client ().set_credentials (*fresh);
-    else
-      relay->client ().keep_credentials ();
-  }
-
-  std::unique_ptr<turn::Relay> relay;
-  std::vector<Event> events;
-  std::vector<std::string> received;
-  std::optional<turn::Credentials> fresh;
-};
 
 class TurnRelay : public testing::TestWithParam<Protocol> {
  protected:
@@ -115,7 +30,6 @@ class TurnRelay : public testing::TestWithParam<Protocol> {
     on_core ([&] { to = end.relayed (); });
     EXPECT_TRUE (end.sends (to, text, end)) << end.story () << coturn->log ();
   }
-  bool released () const { return coturn->log ().find ("lifetime=0") != std::string::npos; }
 
   std::unique_ptr<Coturn> coturn;
 };
@@ -128,7 +42,7 @@ TEST_P (TurnRelay, ReadsBackWhatItSendsToItsOwnAddressAndLeavesNothingBehind) {
   expect_echo (end, "round trip");
   on_core ([&] { end.relay->client ().close (); });
   ASSERT_TRUE (wait_until ([&] { return end.count (Event::Kind::closed) == 1; }));
-  EXPECT_TRUE (wait_until ([&] { return released (); })) << coturn->log ();
+  EXPECT_TRUE (coturn->is_left_with_nothing ()) << coturn->log ();
 }
 
 TEST_P (TurnRelay, ThatIsDestroyedLeavesNothingBehind) {
@@ -136,8 +50,9 @@ TEST_P (TurnRelay, ThatIsDestroyedLeavesNothingBehind) {
   End end;
   end.open (config ());
   ASSERT_TRUE (end.allocated ()) << end.story ();
+  EXPECT_EQ (coturn->sessions (), 1);
   end.close ();
-  EXPECT_TRUE (wait_until ([&] { return released (); })) << coturn->log ();
+  EXPECT_TRUE (coturn->is_left_with_nothing ()) << coturn->log ();
 }
 
 TEST_P (TurnRelay, CarriesDatagramsOfEverySizeThatItNames) {
@@ -313,19 +228,12 @@ TEST_P (TurnRelays, AThousandOfOneProcessAreAllocatedAndReleased) {
                         [kind] (const auto &end) { return end->count (kind) > 0; });
   };
   ASSERT_TRUE (wait_until ([&] { return all (Event::Kind::allocated); }, 120 * kSecond));
+  EXPECT_EQ (coturn->sessions (), kCount);
   on_core ([&] {
     for (auto &end : ends) end->relay->client ().close ();
   });
   ASSERT_TRUE (wait_until ([&] { return all (Event::Kind::closed); }, 120 * kSecond));
-  const auto released_count = [this] {
-    const std::string log = coturn->log ();
-    int count = 0;
-    for (auto at = log.find ("lifetime=0"); at != std::string::npos;
-         at = log.find ("lifetime=0", at + 1))
-      ++count;
-    return count;
-  };
-  EXPECT_TRUE (wait_until ([&] { return released_count () >= kCount; })) << released_count ();
+  EXPECT_TRUE (coturn->is_left_with_nothing ());
 }
 
 INSTANTIATE_TEST_SUITE_P (Coturn, TurnRelays, testing::Values (Protocol::udp));

@@ -110,7 +110,6 @@ class TurnClientApi : public testing::Test {
     if (error && raw) error->reset (g_error_copy (raw));
     return sent;
   }
-  bool released () const { return coturn->log ().find ("lifetime=0") != std::string::npos; }
 
   std::unique_ptr<Coturn> coturn;
 };
@@ -176,7 +175,7 @@ TEST_F (TurnClientApi, ClosesByReleasingTheAllocation) {
   p2p_turn_client_close_async (client.get (), nullptr, on_closed, &out);
   ASSERT_TRUE (wait_until ([&] { return out.done; }));
   EXPECT_TRUE (out.good);
-  EXPECT_TRUE (wait_until ([&] { return released (); })) << coturn->log ();
+  EXPECT_TRUE (coturn->is_left_with_nothing ()) << coturn->log ();
   EXPECT_FALSE (p2p_turn_client_is_allocated (client.get ()));
   UniqueError error;
   const auto anybody =
@@ -187,7 +186,7 @@ TEST_F (TurnClientApi, ClosesByReleasingTheAllocation) {
 
 TEST_F (TurnClientApi, ReleasesTheAllocationWithTheLastReference) {
   { const auto client = allocated (); }
-  EXPECT_TRUE (wait_until ([&] { return released (); })) << coturn->log ();
+  EXPECT_TRUE (coturn->is_left_with_nothing ()) << coturn->log ();
 }
 
 TEST_F (TurnClientApi, RefusesDatagramsThatAreTooLongAndNamesTheSize) {
@@ -281,7 +280,7 @@ TEST_F (TurnClientApi, TheExampleReadsItsLineBack) {
     EXPECT_STREQ (out, "hello, relay\n") << coturn->log ();
     EXPECT_TRUE (g_subprocess_get_successful (example.get ()));
   }
-  EXPECT_TRUE (wait_until ([&] { return released (); }));
+  EXPECT_TRUE (coturn->is_left_with_nothing ());
 }
 
 TEST (TurnClientUri, IsReadAsRfc7065AndWebrtcbinWriteIt) {

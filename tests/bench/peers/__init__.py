@@ -5,6 +5,7 @@ from peers.endpoint import BlockingEndpoint, Endpoint, P2p, Pion
 from peers.gstreamer import KeptLaunch, P2pLaunch, SrtLaunch
 from peers.iperf import Iperf
 from peers.ngtcp2 import Ngtcp2
+from peers.relay import Relay, Uclient
 from peers.udp import Udp
 
 ALL = {peer.name: peer for peer in (
@@ -22,4 +23,6 @@ ALL = {peer.name: peer for peer in (
     Iperf("tcp-cubic", "iperf3 TCP cubic", "cubic"),
     Iperf("tcp-bbr", "iperf3 TCP bbr", "bbr"),
     Udp(),
+    Relay(),
+    Uclient(),
 )}

@@ -50,6 +50,9 @@ class Peer:
     def memory(self, setting, count):
         raise Skipped("is not measured here")
 
+    def relay(self, setting, clients, message_bytes, seconds):
+        raise Skipped("is no client of a TURN server")
+
 
 def missing_element(*names):
     """The reason to leave a peer out when GStreamer lacks one of its elements; any version will do."""

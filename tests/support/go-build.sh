@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Builds bench-pion out of the sources that Debian ships, without a network.
-#   build.sh GO SOURCES BUILD-FOLDER OUTPUT
+# Builds a Go program out of the sources that Debian ships, without a network.
+#   go-build.sh GO SOURCES BUILD-FOLDER OUTPUT
 set -euo pipefail
 
 go=$1 sources=$2 folder=$3 output=$(realpath -m "$4")
 # In GOPATH mode an import path that ends in /v3 is found only from below a GOPATH, beside a go.mod.
-project=$folder/gopath/src/bench-pion
+project=$folder/gopath/src/$(basename "$output")
 mkdir -p "$project"
 cp "$sources"/*.go "$sources/go.mod" "$project"
 cd "$project"
