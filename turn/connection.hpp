@@ -27,6 +27,10 @@ class Connection {
   virtual void start (Observer &observer) = 0;
   virtual void stop () = 0;  // the observer hears no more
   virtual bool send (ByteView packet) = 0;
+  // What is sent from hold() to release() may wait for it, to leave together. The answer: how many
+  // of those packets, the last ones, had no room.
+  virtual void hold () {}
+  virtual std::size_t release () { return 0; }
   virtual bool reliable () const = 0;
   // Of data in one packet, with all that TURN may write around it.
   virtual std::size_t max_data_bytes () const = 0;

@@ -35,6 +35,16 @@ Relay::max_datagram_bytes () const {
 }
 
 void
+Relay::hold () {
+  if (connection_) connection_->hold ();
+}
+
+std::size_t
+Relay::release () {
+  return connection_ ? connection_->release () : 0;
+}
+
+void
 Relay::drop_connection (TimeUs after) {
   if (connector_) leaving_.push_back (std::shared_ptr<Connector> (std::move (connector_)));
   if (connection_) {

@@ -33,6 +33,10 @@ class Relay final : private Client::Host, private Connection::Observer {
 
   Client &client () { return *client_; }
   const Client &client () const { return *client_; }
+  // As Connection::hold() and release(); nothing of the client's may be called in between but
+  // send().
+  void hold ();
+  std::size_t release ();
   // Of a datagram to a peer; a guess for Ethernet while there is no connection.
   std::size_t max_datagram_bytes () const;
 

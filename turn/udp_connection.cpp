@@ -1,12 +1,20 @@
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "base/fd_watch.hpp"
 #include "turn/connection.hpp"
+#include "turn/udp_batch.hpp"
+
+// Older libc headers lack it; the number is the kernel's ABI.
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 namespace p2p::turn {
 
@@ -22,6 +30,7 @@ constexpr std::size_t kUdpHeaderBytes = 8;
 struct ReceiveBuffers {
   std::array<std::array<std::uint8_t, kMaxDatagramBytes>, kBatch> bytes;
   std::array<iovec, kBatch> vectors;
+  std::array<std::array<std::uint8_t, CMSG_SPACE (sizeof (int))>, kBatch> controls;
   std::array<mmsghdr, kBatch> messages;
 
   ReceiveBuffers () : messages{} {
@@ -30,6 +39,24 @@ struct ReceiveBuffers {
       messages[i].msg_hdr.msg_iov = &vectors[i];
       messages[i].msg_hdr.msg_iovlen = 1;
     }
+  }
+
+  void prepare () {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      messages[i].msg_hdr.msg_control = controls[i].data ();
+      messages[i].msg_hdr.msg_controllen = controls[i].size ();
+    }
+  }
+  // Of the datagrams that came in one piece (UDP_GRO); the last may be shorter.
+  std::size_t segment_bytes (std::size_t i) {
+    msghdr &message = messages[i].msg_hdr;
+    for (cmsghdr *part = CMSG_FIRSTHDR (&message); part; part = CMSG_NXTHDR (&message, part)) {
+      if (part->cmsg_level != SOL_UDP || part->cmsg_type != UDP_GRO) continue;
+      int segment = 0;
+      std::memcpy (&segment, CMSG_DATA (part), sizeof segment);
+      if (segment > 0) return static_cast<std::size_t> (segment);
+    }
+    return messages[i].msg_len;
   }
 };
 
@@ -45,6 +72,9 @@ class UdpConnection final : public Connection {
         })) {
     for (const int which : {SO_RCVBUF, SO_SNDBUF})
       setsockopt (fd_, SOL_SOCKET, which, &kSocketBufferBytes, sizeof kSocketBufferBytes);
+    // Where it is not known, each datagram comes by itself.
+    const int on = 1;
+    setsockopt (fd_, SOL_UDP, UDP_GRO, &on, sizeof on);
   }
 
   void start (Observer &observer) override {
@@ -58,11 +88,22 @@ class UdpConnection final : public Connection {
   }
 
   bool send (ByteView packet) override {
+    if (holding_) {
+      batch_.add (packet);
+      return true;
+    }
     const ssize_t sent = ::send (fd_, packet.data, packet.size, MSG_NOSIGNAL);
     if (sent >= 0) return true;
     // A packet that is lost here is as one that is lost on the way.
     if (errno == ECONNREFUSED) doubt_->arm (scheduler_.now ());
     return false;
+  }
+  void hold () override { holding_ = true; }
+  std::size_t release () override {
+    holding_ = false;
+    const UdpBatch::Outcome outcome = batch_.flush ();
+    if (outcome.refused) doubt_->arm (scheduler_.now ());
+    return outcome.unsent;
   }
   bool reliable () const override { return false; }
 
@@ -81,22 +122,31 @@ class UdpConnection final : public Connection {
   void receive () {
     static thread_local const auto buffers = std::make_unique<ReceiveBuffers> ();
     for (int batch = 0; batch < kBatchesPerTurn && observer_; ++batch) {
+      buffers->prepare ();
       const int count = recvmmsg (fd_, buffers->messages.data (), kBatch, MSG_DONTWAIT, nullptr);
       if (count < 0) {
         if (errno == ECONNREFUSED && observer_) observer_->connection_doubtful ();
         return;
       }
-      for (std::size_t i = 0; i < static_cast<std::size_t> (count) && observer_; ++i)
-        observer_->connection_received (
-            ByteView (buffers->bytes[i].data (), buffers->messages[i].msg_len));
+      for (std::size_t i = 0; i < static_cast<std::size_t> (count); ++i)
+        deliver (ByteView (buffers->bytes[i].data (), buffers->messages[i].msg_len),
+                 buffers->segment_bytes (i));
       if (count < kBatch) return;
     }
+  }
+
+  void deliver (ByteView train, std::size_t segment_bytes) {
+    if (train.empty () && observer_) observer_->connection_received (train);
+    for (std::size_t at = 0; at < train.size && observer_; at += segment_bytes)
+      observer_->connection_received (train.sub (at, segment_bytes));
   }
 
   const Ref<GMainContext> context_;
   Scheduler &scheduler_;
   const Ref<GSocket> socket_;
   const int fd_;
+  UdpBatch batch_{fd_};
+  bool holding_ = false;
   const std::unique_ptr<Scheduler::Timer> doubt_;
   Observer *observer_ = nullptr;
   std::unique_ptr<FdWatch> watch_;

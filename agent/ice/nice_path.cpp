@@ -245,6 +245,16 @@ NicePath::push (ByteView burst, std::size_t segment_bytes) {
 
 NicePath::Pushed
 NicePath::push_to_relay (ByteView burst, std::size_t segment_bytes) {
+  relay_->hold ();
+  Pushed pushed = hand_to_relay (burst, segment_bytes);
+  const std::size_t unsent = relay_->unhold ();
+  if (unsent == 0) return pushed;
+  const std::size_t handed = (pushed.bytes + segment_bytes - 1) / segment_bytes;
+  return {(handed - std::min (handed, unsent)) * segment_bytes, Sent::would_block};
+}
+
+NicePath::Pushed
+NicePath::hand_to_relay (ByteView burst, std::size_t segment_bytes) {
   std::size_t sent = 0;
   while (sent < burst.size) {
     const ByteView one = burst.sub (sent, segment_bytes);

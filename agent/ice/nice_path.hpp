@@ -57,6 +57,7 @@ class NicePath final : public Path, private FastUdp::Receiver {
   };
   Pushed push (ByteView burst, std::size_t segment_bytes);
   Pushed push_to_relay (ByteView burst, std::size_t segment_bytes);
+  Pushed hand_to_relay (ByteView burst, std::size_t segment_bytes);
   void watch_writable ();
   void on_writable ();
   void on_batch_end ();

@@ -72,6 +72,9 @@ class TurnFront final : private turn::Relay::Observer, private FrontSocket::Owne
   // comes by front_received(). None: all goes to libnice.
   void carry (const std::optional<turn::Address> &peer);
   turn::Sent send (ByteView datagram);  // to that peer
+  // What is sent in between may leave together; the answer is how many, at the end, had no room.
+  void hold () { relay_.hold (); }
+  std::size_t unhold () { return relay_.release (); }
 
   // To another five-tuple, as after a change of the network: only where the server lets the
   // allocation go along (RFC 8016). From where it goes now.

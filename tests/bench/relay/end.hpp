@@ -67,6 +67,8 @@ class End final : public p2p::turn::Relay::Observer {
   }
 
   p2p::turn::Client &client () { return relay_->client (); }
+  void hold () { relay_->hold (); }
+  void release () { relay_->release (); }
   bool allocated () { return client ().state () == p2p::turn::Client::State::allocated; }
   Address relayed () { return client ().relayed ().at (0); }
   void add_peer (const Address &peer) {

@@ -37,7 +37,9 @@ class Flood {
     const ByteView view (message_.data (), message_.size ());
     for (std::size_t i = 0; i < ends_.size (); ++i) {
       const Address to = ends_[i ^ 1]->relayed ();
+      ends_[i]->hold ();
       for (int n = 0; n < burst_; ++n) ends_[i]->client ().send (to, view);
+      ends_[i]->release ();
     }
     offered_bytes_ += message_.size () * ends_.size () * static_cast<std::size_t> (burst_);
     // What a busy machine missed is not made up for.
