@@ -196,14 +196,22 @@ Connector::State::begin_stream () {
 void
 Connector::State::connected (Ref<GSocketConnection> connection) {
   // Datagrams wait for nobody.
-  g_socket_set_option (g_socket_connection_get_socket (connection.get ()), IPPROTO_TCP, TCP_NODELAY,
-                       1, nullptr);
+  GSocket *const socket = g_socket_connection_get_socket (connection.get ());
+  g_socket_set_option (socket, IPPROTO_TCP, TCP_NODELAY, 1, nullptr);
   auto stream = Ref<GIOStream>::adopt (G_IO_STREAM (connection.leak ()));
   if (target.protocol == Protocol::tcp) {
     secured (std::move (stream));
     return;
   }
   GError *raw = nullptr;
+  // GSocket keeps the address that it has told once, and glib-networking 2.74 asks for it and does
+  // not expect that a reset has taken it away.
+  const auto remote = Ref<GSocketAddress>::adopt (g_socket_get_remote_address (socket, &raw));
+  if (!remote) {
+    const UniqueError reset (raw);
+    fail (P2P_ERROR_UNREACHABLE, reset->message);
+    return;
+  }
   const auto identity = Ref<GSocketConnectable>::adopt (
       G_SOCKET_CONNECTABLE (g_network_address_new (target.tls_name.c_str (), target.port)));
   const auto tls =
