@@ -62,7 +62,9 @@ Line::watch_transport (std::uint64_t name, bool anew) {
     // The peer has one that this process does not know of.
     transport_name_ = name;
     want_transport ();
-  } else if (name < transport_name_ && anew && !transport_wanted_) {
+  } else if (name < transport_name_ && anew) {
+    // Before the answer, on which a client begins: once it had begun under its own name, and then
+    // again under ours, our handshake would be left with the first one.
     watch_.tell ();
   }
 }

@@ -19,7 +19,7 @@ struct Side final : LineWatch::Observer {
   void watch_broken (BreakReason) override {}
   void watch_restored (TimeUs, LineWatch::Way) override {}
   void watch_over (const Error &) override {}
-  void watch_way_answers (LineWatch::Way) override {}
+  void watch_way_answers (LineWatch::Way) override { heard_before_answer = heard; }
   void watch_way_wanted (LineWatch::Way) override {}
   void watch_transport (std::uint64_t name, bool anew) override {
     heard = name;
@@ -36,7 +36,7 @@ struct Side final : LineWatch::Observer {
 
   LineWatch watch;
   PathGroup ways;
-  std::uint64_t transport = 0, heard = 0;
+  std::uint64_t transport = 0, heard = 0, heard_before_answer = 0;
   bool wants = false;
 };
 
@@ -67,4 +67,28 @@ TEST (LineWatchTest, APeerThatHasANewerTransportIsAskedForOneThatIsNewerStill) {
   EXPECT_EQ (living.heard, 8U);
   living.watch.stop ();
   restarted.watch.stop ();
+}
+
+// Both ask for a transport, and a client begins when it is answered: by then it must know that the
+// other name is the greater one.
+TEST (LineWatchTest, WhatIsToldInReturnForAPingIsHeardBeforeItsAnswer) {
+  VirtualScheduler clock;
+  LinkOptions slow;
+  slow.delay = kOneWay;
+  const auto link = MemoryLink::create (clock, 1);
+  link->set_options (slow);
+  Side server (clock, false), client (clock, true);
+  server.ways.add (link->a ());
+  client.ways.add (link->b ());
+  server.transport = 7;
+  client.transport = 5;
+  for (Side *side : {&server, &client}) {
+    side->watch.set_transport (side->transport, true);
+    side->watch.watch (&side->ways, nullptr);
+  }
+  client.watch.prove (client.ways.in_use ());
+  clock.run_for (3 * kOneWay);
+  EXPECT_EQ (client.heard_before_answer, 7U);
+  server.watch.stop ();
+  client.watch.stop ();
 }
