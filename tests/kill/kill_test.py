@@ -72,7 +72,8 @@ class Side:
 
 
 def restore_times(one, other):
-    """From each start of a process until the other side said that it is connected again."""
+    """From each start of a process, if it lived so long, until the other side said that it is connected
+    again."""
     def events(side):
         found = []
         for line in side.log.read_text(errors="replace").splitlines():
@@ -82,10 +83,9 @@ def restore_times(one, other):
         return found
     times = []
     theirs = events(other)
-    for at, what in events(one)[1:]:
-        if not what.startswith("start"):
-            continue
-        later = [(t, w) for t, w in theirs if t >= at]
+    starts = [at for at, what in events(one) if what.startswith("start")]
+    for at, end in zip(starts[1:], starts[2:] + [float("inf")]):
+        later = [(t, w) for t, w in theirs if at <= t < end]
         for position, (t, w) in enumerate(later):
             if w.startswith("start"):
                 break
