@@ -1,5 +1,5 @@
-// Datagrams to one address that leave together: a train of equal ones in one piece (UDP_SEGMENT),
-// others in one call (sendmmsg). Without either, which is found out by trying, one by one.
+// Datagrams to one address that leave together: equal ones as a train, where the kernel has such a
+// thing, which is found out by trying; others by one sendmmsg().
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -27,14 +27,22 @@ class UdpBatch {
   void set_segmented (bool segmented) { segmented_ = segmented; }
 
  private:
+  struct Datagrams {
+    std::vector<std::uint8_t> bytes;
+    std::vector<std::size_t> sizes;
+  };
+  // Of a thread: a batch that is empty holds no memory.
+  static Datagrams &spare ();
+
+  // How many datagrams leave in the call that begins with `first`, whose bytes begin at `at`.
   std::size_t train_at (std::size_t first) const;
-  int send_train (std::size_t first, std::size_t count, std::size_t at);
-  int send_singly (std::size_t first, std::size_t count, std::size_t at, std::size_t *sent);
+  // 0, or what errno says, after `sent` of them.
+  int send_some (std::size_t first, std::size_t at, std::size_t count, std::size_t *sent);
+  int send_singly (std::size_t first, std::size_t at, std::size_t count, std::size_t *sent);
 
   const int fd_;
-  bool segmented_ = true, refused_before_ = false;
-  std::vector<std::uint8_t> bytes_;
-  std::vector<std::size_t> sizes_;
+  bool segmented_ = true;
+  Datagrams waiting_;
 };
 
 }  // namespace p2p::turn

@@ -1,20 +1,14 @@
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstring>
 
 #include "base/fd_watch.hpp"
+#include "base/udp_train.hpp"
 #include "turn/connection.hpp"
 #include "turn/udp_batch.hpp"
-
-// Older libc headers lack it; the number is the kernel's ABI.
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 namespace p2p::turn {
 
@@ -30,7 +24,7 @@ constexpr std::size_t kUdpHeaderBytes = 8;
 struct ReceiveBuffers {
   std::array<std::array<std::uint8_t, kMaxDatagramBytes>, kBatch> bytes;
   std::array<iovec, kBatch> vectors;
-  std::array<std::array<std::uint8_t, CMSG_SPACE (sizeof (int))>, kBatch> controls;
+  std::array<TrainControl, kBatch> controls;
   std::array<mmsghdr, kBatch> messages;
 
   ReceiveBuffers () : messages{} {
@@ -43,20 +37,9 @@ struct ReceiveBuffers {
 
   void prepare () {
     for (std::size_t i = 0; i < kBatch; ++i) {
-      messages[i].msg_hdr.msg_control = controls[i].data ();
-      messages[i].msg_hdr.msg_controllen = controls[i].size ();
+      messages[i].msg_hdr.msg_control = controls[i].bytes.data ();
+      messages[i].msg_hdr.msg_controllen = controls[i].bytes.size ();
     }
-  }
-  // Of the datagrams that came in one piece (UDP_GRO); the last may be shorter.
-  std::size_t segment_bytes (std::size_t i) {
-    msghdr &message = messages[i].msg_hdr;
-    for (cmsghdr *part = CMSG_FIRSTHDR (&message); part; part = CMSG_NXTHDR (&message, part)) {
-      if (part->cmsg_level != SOL_UDP || part->cmsg_type != UDP_GRO) continue;
-      int segment = 0;
-      std::memcpy (&segment, CMSG_DATA (part), sizeof segment);
-      if (segment > 0) return static_cast<std::size_t> (segment);
-    }
-    return messages[i].msg_len;
   }
 };
 
@@ -72,9 +55,7 @@ class UdpConnection final : public Connection {
         })) {
     for (const int which : {SO_RCVBUF, SO_SNDBUF})
       setsockopt (fd_, SOL_SOCKET, which, &kSocketBufferBytes, sizeof kSocketBufferBytes);
-    // Where it is not known, each datagram comes by itself.
-    const int on = 1;
-    setsockopt (fd_, SOL_UDP, UDP_GRO, &on, sizeof on);
+    (void)receive_trains (fd_);
   }
 
   void start (Observer &observer) override {
@@ -130,15 +111,15 @@ class UdpConnection final : public Connection {
       }
       for (std::size_t i = 0; i < static_cast<std::size_t> (count); ++i)
         deliver (ByteView (buffers->bytes[i].data (), buffers->messages[i].msg_len),
-                 buffers->segment_bytes (i));
+                 train_datagram_bytes (&buffers->messages[i].msg_hdr));
       if (count < kBatch) return;
     }
   }
 
-  void deliver (ByteView train, std::size_t segment_bytes) {
-    if (train.empty () && observer_) observer_->connection_received (train);
-    for (std::size_t at = 0; at < train.size && observer_; at += segment_bytes)
-      observer_->connection_received (train.sub (at, segment_bytes));
+  void deliver (ByteView train, std::size_t datagram_bytes) {
+    if (datagram_bytes == 0) datagram_bytes = train.size;
+    for (std::size_t at = 0; at < train.size && observer_; at += datagram_bytes)
+      observer_->connection_received (train.sub (at, datagram_bytes));
   }
 
   const Ref<GMainContext> context_;

@@ -1,7 +1,6 @@
 #include "ice/fast_udp.hpp"
 
 #include <netinet/in.h>
-#include <netinet/udp.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,21 +8,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/udp_train.hpp"
 #include "ice/steering.hpp"
-
-// Older libc headers lack them; the numbers are the kernel's ABI.
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 namespace p2p {
 
 namespace {
 
-constexpr std::size_t kMaxSegments = 64;    // UDP_MAX_SEGMENTS of Linux
 constexpr std::size_t kTrainBytes = 65535;  // the longest thing that one receive gives
 constexpr std::size_t kTrainsPerRound = 16;
 constexpr int kSocketBufferBytes = 4 * 1024 * 1024;  // as far as net.core.rmem_max allows
@@ -33,7 +24,7 @@ constexpr unsigned kFirstRetryMs = 1, kLongestRetryMs = 32;
 // One for the core thread: every lane empties it before the next one is asked.
 struct ReceiveRing {
   std::array<std::array<std::uint8_t, kTrainBytes>, kTrainsPerRound> trains;
-  std::array<std::array<std::uint8_t, 64>, kTrainsPerRound> controls;
+  std::array<TrainControl, kTrainsPerRound> controls;
   std::array<sockaddr_storage, kTrainsPerRound> sources;
   std::array<iovec, kTrainsPerRound> vectors;
   std::array<mmsghdr, kTrainsPerRound> messages;
@@ -46,8 +37,8 @@ struct ReceiveRing {
       messages[i].msg_hdr.msg_namelen = sizeof sources[i];
       messages[i].msg_hdr.msg_iov = &vectors[i];
       messages[i].msg_hdr.msg_iovlen = 1;
-      messages[i].msg_hdr.msg_control = controls[i].data ();
-      messages[i].msg_hdr.msg_controllen = controls[i].size ();
+      messages[i].msg_hdr.msg_control = controls[i].bytes.data ();
+      messages[i].msg_hdr.msg_controllen = controls[i].bytes.size ();
     }
   }
 };
@@ -77,17 +68,6 @@ same_source (const sockaddr_storage &a, const sockaddr_storage &b) {
   const auto &one = reinterpret_cast<const sockaddr_in &> (a);
   const auto &other = reinterpret_cast<const sockaddr_in &> (b);
   return one.sin_port == other.sin_port && one.sin_addr.s_addr == other.sin_addr.s_addr;
-}
-
-std::size_t
-segment_bytes_of (msghdr &message) {
-  for (cmsghdr *part = CMSG_FIRSTHDR (&message); part; part = CMSG_NXTHDR (&message, part))
-    if (part->cmsg_level == SOL_UDP && part->cmsg_type == UDP_GRO) {
-      int bytes = 0;
-      std::memcpy (&bytes, CMSG_DATA (part), sizeof bytes);
-      return bytes > 0 ? static_cast<std::size_t> (bytes) : 0;
-    }
-  return 0;
 }
 
 // libnice sends each candidate's datagrams by the interface of its address; without that, a host of
@@ -188,8 +168,7 @@ FastUdp::open_own_socket (const FastUdpAbilities &wanted) {
   }
   if (wanted.coalesced) {
     // On both: which socket's flag counts is decided by a hash, before the program runs.
-    abilities_.coalesced = setsockopt (fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0 &&
-                           setsockopt (nice_fd, SOL_UDP, UDP_GRO, &on, sizeof on) == 0;
+    abilities_.coalesced = receive_trains (fd) && receive_trains (nice_fd);
   }
   // The watch is a member, and it and this object belong to one thread.
   watch_ = std::make_unique<FdWatch> (context_, fd, G_IO_IN,
@@ -214,43 +193,25 @@ FastUdp::send (ByteView burst, std::size_t segment_bytes) {
 
 Path::Sent
 FastUdp::send_train (ByteView burst, std::size_t segment_bytes) {
-  iovec vector = {const_cast<std::uint8_t *> (burst.data), burst.size};
-  alignas (cmsghdr) std::array<std::uint8_t, CMSG_SPACE (sizeof (std::uint16_t))> control{};
-  msghdr message{};
-  message.msg_name = const_cast<sockaddr_storage *> (&remote_);
-  message.msg_namelen = remote_bytes_;
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data ();
-  message.msg_controllen = control.size ();
-  cmsghdr *part = CMSG_FIRSTHDR (&message);
-  part->cmsg_level = SOL_UDP;
-  part->cmsg_type = UDP_SEGMENT;
-  part->cmsg_len = CMSG_LEN (sizeof (std::uint16_t));
-  const auto segment = static_cast<std::uint16_t> (segment_bytes);
-  std::memcpy (CMSG_DATA (part), &segment, sizeof segment);
-  if (sendmsg (sending_fd (), &message, MSG_DONTWAIT) >= 0) return Path::Sent::all;
-  if (errno == EINVAL || errno == EIO || errno == EMSGSIZE || errno == EOPNOTSUPP) {
-    // Either segmentation does not work here, or the datagrams are too long for the way: one by one
-    // both pass or fail for themselves, and only the first is remembered.
-    const Path::Sent sent = send_singly (burst, segment_bytes);
-    if (sent == Path::Sent::all) {
-      abilities_.segmented = false;
-      g_debug ("fast path: without segmentation from now on");
-    }
-    return sent;
+  const int error = p2p::send_train (sending_fd (), &remote_, remote_bytes_, burst, segment_bytes);
+  if (error == 0) return Path::Sent::all;
+  if (!may_pass_singly (error)) return judge (error);
+  const Path::Sent sent = send_singly (burst, segment_bytes);
+  if (sent == Path::Sent::all) {
+    abilities_.segmented = false;
+    g_debug ("fast path: without segmentation from now on");
   }
-  return judge (errno);
+  return sent;
 }
 
 Path::Sent
 FastUdp::send_singly (ByteView burst, std::size_t segment_bytes) {
-  std::array<iovec, kMaxSegments> vectors;
-  std::array<mmsghdr, kMaxSegments> messages;
+  std::array<iovec, kMaxTrainDatagrams> vectors;
+  std::array<mmsghdr, kMaxTrainDatagrams> messages;
   std::size_t at = 0;
   while (at < burst.size) {
     unsigned count = 0;
-    for (std::size_t next = at; next < burst.size && count < kMaxSegments; ++count) {
+    for (std::size_t next = at; next < burst.size && count < kMaxTrainDatagrams; ++count) {
       const ByteView one = burst.sub (next, segment_bytes);
       vectors[count] = {const_cast<std::uint8_t *> (one.data), one.size};
       messages[count] = {};
@@ -280,7 +241,7 @@ FastUdp::send_singly (ByteView burst, std::size_t segment_bytes) {
 Path::Sent
 FastUdp::judge (int error) {
   if (error == EMSGSIZE) return Path::Sent::too_long;
-  if (error != EAGAIN && error != EWOULDBLOCK && error != ENOBUFS) return Path::Sent::failed;
+  if (!is_want_of_room (error)) return Path::Sent::failed;
   wait_for_room (error != ENOBUFS);
   return Path::Sent::would_block;
 }
@@ -352,7 +313,7 @@ FastUdp::on_readable () {
       continue;
     }
     deliver ({ring.trains[i].data (), ring.messages[i].msg_len},
-             segment_bytes_of (ring.messages[i].msg_hdr));
+             train_datagram_bytes (&ring.messages[i].msg_hdr));
     if (!*alive) return;
   }
   receiver_.fast_batch_done ();
