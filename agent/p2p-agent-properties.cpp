@@ -264,9 +264,9 @@ install_liveness_properties (GParamSpec **properties) {
    *
    * After how much silence both sides know that a connection is broken, in ms: a sixteenth of it is
    * left for telling. It takes longer when the round trip is so long that an answer could not have
-   * come. As long as it was not set, and after it was set to 0, it is
-   * twice [property@P2p.Agent:ping-interval], and reads so. It may change at any moment, and holds
-   * for connections that live, too.
+   * come. As long as it was not set, and after it was set to 0, it is twice
+   * [property@P2p.Agent:ping-interval], and reads so. It may change at any moment, and holds for
+   * connections that live, too.
    *
    * Since: 1.0
    */

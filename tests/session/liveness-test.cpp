@@ -109,6 +109,23 @@ TEST_F (LivenessTest, AnOwnTimeoutIsKeptAndMayChangeWhileItRuns) {
   EXPECT_EQ (told, "ssB");
 }
 
+// The peer broke its patience ago: what a busy machine makes answers vary has no room in the
+// timeout.
+TEST_F (LivenessTest, WhatThePeerSaysIsDoubtedForOneUsualAnswerHoweverMuchAnswersVary) {
+  begin ();
+  for (int i = 0; i < 40; ++i)
+    at (now + 100 * kMs, [&] { liveness->pong_arrived (now, i % 2 == 0 ? 10 * kMs : 90 * kMs); });
+  ASSERT_GT (liveness->smoothed_rtt (), 30 * kMs);
+  ASSERT_LT (liveness->smoothed_rtt (), 60 * kMs);
+  told.clear ();
+  const TimeUs said_at = now;
+  liveness->ping_arrived (now, true);
+  pass (200 * kMs);
+  EXPECT_NE (told.find ('B'), std::string::npos) << told;
+  EXPECT_EQ (reason, BreakReason::peer);
+  EXPECT_LE (told_at, said_at + 80 * kMs);
+}
+
 TEST_F (LivenessTest, ATimeoutShorterThanTheRoundTripDoesNotFlap) {
   LivenessSettings quick;
   quick.ping_interval = 50 * kMs;
