@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/ptr.hpp"
+#include "private_memory.hpp"
 #include "signaling/frame.hpp"
 #include "signaling/key_proof.hpp"
 
@@ -36,19 +37,11 @@ die (const std::string &text) {
   std::exit (1);
 }
 
-// In KiB; of what the process alone has in memory.
 long
 private_kib () {
-  const std::string path = "/proc/" + std::to_string (server_pid) + "/smaps_rollup";
-  char *raw = nullptr;
-  if (!g_file_get_contents (path.c_str (), &raw, nullptr, nullptr)) die ("The server has ended.");
-  const UniqueChars text (raw);
-  long sum = 0;
-  for (const char *field : {"Private_Clean:", "Private_Dirty:"}) {
-    const char *at = g_strstr_len (text.get (), -1, field);
-    if (at) sum += std::strtol (at + std::char_traits<char>::length (field), nullptr, 10);
-  }
-  return sum;
+  const auto kib = bench::private_kib (std::to_string (server_pid));
+  if (!kib) die ("The server has ended.");
+  return *kib;
 }
 
 double

@@ -7,7 +7,6 @@ mostly wait go side by side, those that a busy machine would spoil go alone.
 import concurrent.futures
 import datetime
 import json
-import json
 import os
 import pathlib
 import subprocess
@@ -99,6 +98,12 @@ def measure(scenarios, build, rounds, jobs, save):
                 raise
 
 
+def earlier(report):
+    if not report.exists():
+        sys.exit(f"liveness: --again wants a report to put them into, and there is no {report}.")
+    return json.loads(report.read_text(encoding="utf-8"))
+
+
 def replaced(before, results):
     """The results of before, with those of the scenarios that were measured again."""
     entries = {entry["name"]: entry for entry in results["scenarios"] if entry["runs"]}
@@ -143,8 +148,7 @@ def main():
         "scenarios": [],
     }
 
-    before = json.loads((options.output_dir / "liveness.json").read_text(encoding="utf-8")) \
-        if options.again else None
+    before = earlier(options.output_dir / "liveness.json") if options.again else None
 
     def save(entries):
         results["scenarios"] = entries

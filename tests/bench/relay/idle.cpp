@@ -2,29 +2,11 @@
 #include <unistd.h>
 
 #include "../endpoints/event.hpp"
+#include "../private_memory.hpp"
 #include "end.hpp"
 
 // Many allocations of one process, none of which carries anything.
 namespace bench {
-
-namespace {
-
-// In KiB; of what the process alone has in memory.
-long
-private_kib () {
-  char *raw = nullptr;
-  if (!g_file_get_contents ("/proc/self/smaps_rollup", &raw, nullptr, nullptr))
-    die ("/proc cannot be read");
-  const p2p::UniqueChars text (raw);
-  long sum = 0;
-  for (const char *field : {"Private_Clean:", "Private_Dirty:"}) {
-    const char *at = g_strstr_len (text.get (), -1, field);
-    if (at) sum += std::strtol (at + std::char_traits<char>::length (field), nullptr, 10);
-  }
-  return sum;
-}
-
-}  // namespace
 
 // COUNT SECONDS
 void
@@ -39,7 +21,7 @@ run_idle (const p2p::turn::Server &server, char **arguments) {
   // The first ones fill caches and the buffers that all share.
   Ends first = make_ends (server, count / 10);
   await_allocations (first);
-  const long before_kib = private_kib ();
+  const long before_kib = private_kib ("self").value_or (0);
   const std::int64_t began_us = now_us ();
   const Ends ends = make_ends (server, count - first.size ());
   await_allocations (ends);
@@ -47,7 +29,8 @@ run_idle (const p2p::turn::Server &server, char **arguments) {
   const auto made = static_cast<double> (ends.size ());
   // Every allocation was quiet for a quarter of a minute and asks, some of them twice.
   say ("begin", ",\"kib\":%.3f,\"per_s\":%.1f",
-       static_cast<double> (private_kib () - before_kib) / made, made / took_us * 1e6);
+       static_cast<double> (private_kib ("self").value_or (0) - before_kib) / made,
+       made / took_us * 1e6);
   run_for (static_cast<TimeUs> (seconds * p2p::kSecond));
   say ("end", "%s", "");
   for (const Ends *some : {static_cast<const Ends *> (&first), &ends})
