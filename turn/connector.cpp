@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "turn/tls_trust.hpp"
 #include "turn/udp_race.hpp"
 
 namespace p2p::turn {
@@ -46,22 +47,6 @@ arrived (gpointer data) {
   auto state = box->state.lock ();
   return state && state->done ? state : nullptr;
 }
-
-// A database that is set on a connection is loaded into it, megabytes for each. So none is, and
-// every certificate comes with an error; only what the shared one verifies is accepted.
-struct Trust {
-  Ref<GTlsDatabase> database;
-  Ref<GSocketConnectable> identity;
-
-  bool accepts (GTlsCertificate *shown) const {
-    GError *raw = nullptr;
-    const GTlsCertificateFlags flaws = g_tls_database_verify_chain (
-        database.get (), shown, G_TLS_DATABASE_PURPOSE_AUTHENTICATE_SERVER, identity.get (),
-        nullptr, G_TLS_DATABASE_VERIFY_NONE, nullptr, &raw);
-    const UniqueError error (raw);
-    return !error && flaws == 0;
-  }
-};
 
 std::optional<Address>
 from_inet (GInetAddress *inet, std::uint16_t port) {
@@ -221,18 +206,7 @@ Connector::State::connected (Ref<GSocketConnection> connection) {
     fail (P2P_ERROR_FAILED, std::string (error->message) + "; is glib-networking installed?");
     return;
   }
-  g_tls_connection_set_database (G_TLS_CONNECTION (tls.get ()), nullptr);
-  const auto accept = +[] (GTlsConnection *, GTlsCertificate *shown, GTlsCertificateFlags,
-                           Trust *trust) -> gboolean { return trust->accepts (shown); };
-  auto database = options.tls_database
-                      ? options.tls_database
-                      : Ref<GTlsDatabase>::adopt (
-                            g_tls_backend_get_default_database (g_tls_backend_get_default ()));
-  g_signal_connect_data (
-      tls.get (), "accept-certificate", G_CALLBACK (accept),
-      new Trust{std::move (database), identity},
-      [] (gpointer data, GClosure *) { delete static_cast<Trust *> (data); },
-      static_cast<GConnectFlags> (0));
+  trust_only (G_OBJECT (tls.get ()), options.tls_database, identity);
   // Many servers end the TCP connection without a word of TLS; STUN tells its own ends.
   g_tls_connection_set_require_close_notify (G_TLS_CONNECTION (tls.get ()), FALSE);
   const GAsyncReadyCallback callback = [] (GObject *source, GAsyncResult *result, gpointer data) {

@@ -1,7 +1,5 @@
-#include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -9,16 +7,15 @@
 #include "base/udp_train.hpp"
 #include "turn/connection.hpp"
 #include "turn/udp_batch.hpp"
+#include "turn/udp_socket.hpp"
 
 namespace p2p::turn {
 
 namespace {
 
 constexpr std::size_t kMaxDatagramBytes = 65536;
-constexpr int kBatch = 32;                           // datagrams of one system call
-constexpr int kBatchesPerTurn = 4;                   // before others of the loop have their turn
-constexpr int kSocketBufferBytes = 4 * 1024 * 1024;  // the kernel gives as much as it may
-constexpr std::size_t kUdpHeaderBytes = 8;
+constexpr int kBatch = 32;          // datagrams of one system call
+constexpr int kBatchesPerTurn = 4;  // before others of the loop have their turn
 
 // One for each thread: what is received is handed on before the next call.
 struct ReceiveBuffers {
@@ -53,8 +50,7 @@ class UdpConnection final : public Connection {
         doubt_ (scheduler.make_timer ([this] {
           if (observer_) observer_->connection_doubtful ();
         })) {
-    for (const int which : {SO_RCVBUF, SO_SNDBUF})
-      setsockopt (fd_, SOL_SOCKET, which, &kSocketBufferBytes, sizeof kSocketBufferBytes);
+    widen_buffers (socket_.get ());
     (void)receive_trains (fd_);
   }
 
@@ -89,14 +85,7 @@ class UdpConnection final : public Connection {
   bool reliable () const override { return false; }
 
   std::size_t max_data_bytes () const override {
-    const bool ipv4 = g_socket_get_family (socket_.get ()) == G_SOCKET_FAMILY_IPV4;
-    int mtu = 0;
-    socklen_t size = sizeof mtu;
-    if (getsockopt (fd_, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? IP_MTU : IPV6_MTU, &mtu, &size) !=
-        0)
-      mtu = 1280;  // RFC 8200 section 5
-    const std::size_t headers = (ipv4 ? 20U : 40U) + kUdpHeaderBytes + kMaxOverheadBytes;
-    return static_cast<std::size_t> (std::clamp (mtu, 576, 65535)) - headers;
+    return max_payload_bytes (socket_.get ()) - kMaxOverheadBytes;
   }
 
  private:

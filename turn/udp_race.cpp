@@ -3,36 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "turn/udp_socket.hpp"
+
 namespace p2p::turn {
-
-namespace {
-
-Ref<GSocketAddress>
-socket_address (const Address &address) {
-  socklen_t size = 0;
-  sockaddr_storage storage = address.to_sockaddr (&size);
-  return Ref<GSocketAddress>::adopt (g_socket_address_new_from_native (&storage, size));
-}
-
-// Connected, so that the kernel tells of ICMP errors and takes nothing from elsewhere.
-Ref<GSocket>
-open_socket (const Address &to, const std::optional<Address> &local, std::string *why) {
-  GError *raw = nullptr;
-  auto socket = Ref<GSocket>::adopt (
-      g_socket_new (to.family == Family::ipv4 ? G_SOCKET_FAMILY_IPV4 : G_SOCKET_FAMILY_IPV6,
-                    G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, &raw));
-  bool good = static_cast<bool> (socket);
-  if (good) g_socket_set_blocking (socket.get (), FALSE);
-  if (good && local && local->family == to.family)
-    good = g_socket_bind (socket.get (), socket_address (*local).get (), FALSE, &raw);
-  if (good) good = g_socket_connect (socket.get (), socket_address (to).get (), nullptr, &raw);
-  const UniqueError error (raw);
-  if (good) return socket;
-  *why = to.text () + ": " + (error ? error->message : "no socket");
-  return {};
-}
-
-}  // namespace
 
 UdpRace::UdpRace (GMainContext *context, Scheduler &scheduler, std::vector<Address> addresses,
                   std::optional<Address> local, TimeUs delay, TimeUs limit, Done done)
@@ -60,7 +33,7 @@ UdpRace::next () {
     return;
   }
   const Address &to = addresses_[begun_++];
-  auto socket = open_socket (to, local_, &why_);
+  auto socket = open_udp_socket (to, local_, &why_);
   if (!socket) {
     next ();
     return;
