@@ -174,14 +174,14 @@ install_ice_properties (GParamSpec **properties) {
    * P2pAgent:turn-server:
    *
    * The TURN server, "turn://USER:PASSWORD@HOST[:PORT][?transport=udp|tcp]", or "turns://" for TLS
-   * over TCP; read without the password. Setting it replaces those of
+   * over TCP, with "?transport=udp" DTLS; read without the password. Setting it replaces those of
    * [method@P2p.Agent.add_turn_server].
    *
    * Since: 1.0
    */
   properties[PROP_TURN_SERVER] = g_param_spec_string (
       "turn-server", "TURN server",
-      "turn://USER:PASSWORD@HOST[:PORT][?transport=udp|tcp], or turns:// for TLS", nullptr,
+      "turn://USER:PASSWORD@HOST[:PORT][?transport=udp|tcp], or turns:// for TLS and DTLS", nullptr,
       p2p::kReadWrite);
   /**
    * P2pAgent:ice-transport-policy:

@@ -240,11 +240,12 @@ p2p_agent_set_stun_server (P2pAgent *self, const char *uri, GError **error) {
  * p2p_agent_add_turn_server:
  * @self: an agent
  * @uri: "turn://USER:PASSWORD@HOST[:PORT][?transport=udp|tcp]" or
- * "turns://USER:PASSWORD@HOST[:PORT]", user and password percent-encoded
+ * "turns://USER:PASSWORD@HOST[:PORT][?transport=tcp|udp]", user and password percent-encoded
  *
- * Adds a TURN server for connections that are opened from now on. "turns" is TLS over TCP, whose
- * certificate must be that of the host. Up to 8 servers are asked, side by side; one that gives no
- * relay within 2 s is a warning of the connection. Errors never show the password.
+ * Adds a TURN server for connections that are opened from now on. "turns" is TLS over TCP, with
+ * "transport=udp" DTLS; the certificate must be that of the host. Up to 8 servers are asked, side
+ * by side; one that gives no relay within 2 s is a warning of the connection. Errors never show the
+ * password.
  *
  * Returns: %TRUE, or %FALSE with %P2P_ERROR_INVALID_ARGUMENT when the URI is malformed
  *

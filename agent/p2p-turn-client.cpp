@@ -86,8 +86,8 @@ p2p_turn_client_new (void) {
  * each percent-encoded: "turn://user:password@example.org:3478?transport=udp"
  *
  * Adds a server, which is asked where those before it have failed. "transport=tcp" is TURN over
- * TCP, "turns:" TLS over TCP, whose certificate must be that of the host. A URI without user and
- * password takes those of [method@P2p.TurnClient.set_credentials].
+ * TCP, "turns:" TLS over TCP, and DTLS with "transport=udp"; the certificate must be that of the
+ * host. A URI without user and password takes those of [method@P2p.TurnClient.set_credentials].
  *
  * Returns: %FALSE with an error when the URI is malformed, or when the client is running
  *

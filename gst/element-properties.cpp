@@ -62,7 +62,7 @@ install_common (GObjectClass *klass) {
        g_param_spec_string (
            "turn-server", "TURN server",
            "TURN server, as turn://user:password@host:port?transport=udp, or turns: "
-           "for TLS; read back without user and password",
+           "for TLS and, with transport=udp, DTLS; read back without user and password",
            nullptr, kSettable));
   add (PROP_ICE_TRANSPORT_POLICY,
        g_param_spec_enum ("ice-transport-policy", "ICE transport policy",

@@ -104,8 +104,8 @@ parse_cat_options (int argc, char **argv) {
       {"stun-server", 0, 0, G_OPTION_ARG_STRING, stun.out (), "STUN server, stun://host:port",
        "URI"},
       {"turn-server", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw_turn,
-       "TURN server, turn://user:password@host:port?transport=udp, or turns: for TLS; can be "
-       "repeated",
+       "TURN server, turn://user:password@host:port?transport=udp, or turns: for TLS and, with "
+       "transport=udp, DTLS; can be repeated",
        "URI"},
       {"timeout", 't', 0, G_OPTION_ARG_INT, &timeout,
        "Give up when there is no connection after so long (default: never)", "SECONDS"},

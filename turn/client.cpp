@@ -13,6 +13,8 @@ protocol_name (Protocol protocol) {
       return "TCP";
     case Protocol::tls:
       return "TLS";
+    case Protocol::dtls:
+      return "DTLS";
   }
   return "";
 }

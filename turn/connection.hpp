@@ -42,6 +42,14 @@ constexpr std::size_t kMaxOverheadBytes = 20 + 24 + 4 + 4 + 4;
 // Takes over a connected datagram socket.
 std::unique_ptr<Connection> make_udp_connection (GMainContext *context, Scheduler &scheduler,
                                                  Ref<GSocket> socket);
+struct Losses;
+struct DtlsSocket {
+  Ref<GSocket> udp;
+  Ref<GDatagramBased> dtls;  // on the above, its handshake done
+  std::shared_ptr<Losses> losses;
+};
+std::unique_ptr<Connection> make_dtls_connection (GMainContext *context, Scheduler &scheduler,
+                                                  DtlsSocket socket);
 // Takes over a connected stream with pollable ends; its TCP connection below, for its options.
 std::unique_ptr<Connection> make_stream_connection (GMainContext *context, Scheduler &scheduler,
                                                     Ref<GIOStream> stream);

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "turn/dtls_race.hpp"
 #include "turn/tls_trust.hpp"
 #include "turn/udp_race.hpp"
 
@@ -21,10 +22,14 @@ struct Connector::State : std::enable_shared_from_this<State> {
   std::unique_ptr<Scheduler::Timer> limit;
   Ref<GCancellable> cancellable = Ref<GCancellable>::adopt (g_cancellable_new ());
   std::unique_ptr<UdpRace> race;
+  std::unique_ptr<DtlsRace> dtls_race;
 
   void begin ();
-  void begin_udp ();
+  void look_up ();
   void looked_up (const std::vector<Address> &addresses, const std::string &problem);
+  void race_udp (const std::vector<Address> &addresses);
+  void race_dtls (const std::vector<Address> &addresses);
+  Ref<GSocketConnectable> identity () const;
   void begin_stream ();
   void connected (Ref<GSocketConnection> connection);
   void secured (Ref<GIOStream> stream);
@@ -92,18 +97,22 @@ void
 Connector::State::begin () {
   const std::weak_ptr<State> weak = shared_from_this ();
   limit = scheduler->make_timer ([weak] {
-    if (const auto state = weak.lock ())
-      state->fail (P2P_ERROR_TIMED_OUT, "there was no connection in time");
+    const auto state = weak.lock ();
+    if (!state) return;
+    // Who does not serve DTLS takes its datagrams and says nothing.
+    state->fail (P2P_ERROR_TIMED_OUT, state->target.protocol == Protocol::dtls
+                                          ? "nothing there answers its handshake"
+                                          : "there was no connection in time");
   });
   limit->arm (scheduler->now () + kLimit);
-  if (target.protocol == Protocol::udp)
-    begin_udp ();
+  if (is_datagram (target.protocol))
+    look_up ();
   else
     begin_stream ();
 }
 
 void
-Connector::State::begin_udp () {
+Connector::State::look_up () {
   if (const auto literal = Address::parse (target.host, target.port)) {
     looked_up ({*literal}, {});
     return;
@@ -132,10 +141,18 @@ Connector::State::looked_up (const std::vector<Address> &addresses, const std::s
     fail (P2P_ERROR_NOT_FOUND, problem);
     return;
   }
+  if (target.protocol == Protocol::udp)
+    race_udp (interleaved (addresses));
+  else
+    race_dtls (interleaved (addresses));
+}
+
+void
+Connector::State::race_udp (const std::vector<Address> &addresses) {
   const std::weak_ptr<State> weak = shared_from_this ();
   race = std::make_unique<UdpRace> (
-      context.get (), *scheduler, interleaved (addresses), options.local, kAttemptDelay,
-      kProbeLimit, [weak] (Ref<GSocket> socket, const std::string &why) {
+      context.get (), *scheduler, addresses, options.local, kAttemptDelay, kProbeLimit,
+      [weak] (Ref<GSocket> socket, const std::string &why) {
         const auto state = weak.lock ();
         if (!state) return;
         if (!socket) {
@@ -145,6 +162,28 @@ Connector::State::looked_up (const std::vector<Address> &addresses, const std::s
         state->finish (std::shared_ptr<Connection> (
             make_udp_connection (state->context.get (), *state->scheduler, std::move (socket))));
       });
+}
+
+void
+Connector::State::race_dtls (const std::vector<Address> &addresses) {
+  const std::weak_ptr<State> weak = shared_from_this ();
+  dtls_race = std::make_unique<DtlsRace> (
+      context.get (), *scheduler,
+      DtlsRace::Config{addresses, options.local, options.tls_database, identity (), kAttemptDelay},
+      [weak] (Result<std::shared_ptr<Connection>> result) {
+        const auto state = weak.lock ();
+        if (!state) return;
+        if (result)
+          state->finish (std::move (result));
+        else
+          state->fail (result.error ().code, result.error ().message);
+      });
+}
+
+Ref<GSocketConnectable>
+Connector::State::identity () const {
+  return Ref<GSocketConnectable>::adopt (
+      G_SOCKET_CONNECTABLE (g_network_address_new (target.tls_name.c_str (), target.port)));
 }
 
 void
@@ -197,16 +236,15 @@ Connector::State::connected (Ref<GSocketConnection> connection) {
     fail (P2P_ERROR_UNREACHABLE, reset->message);
     return;
   }
-  const auto identity = Ref<GSocketConnectable>::adopt (
-      G_SOCKET_CONNECTABLE (g_network_address_new (target.tls_name.c_str (), target.port)));
+  const auto server = identity ();
   const auto tls =
-      Ref<GIOStream>::adopt (g_tls_client_connection_new (stream.get (), identity.get (), &raw));
+      Ref<GIOStream>::adopt (g_tls_client_connection_new (stream.get (), server.get (), &raw));
   const UniqueError error (raw);
   if (!tls) {
     fail (P2P_ERROR_FAILED, std::string (error->message) + "; is glib-networking installed?");
     return;
   }
-  trust_only (G_OBJECT (tls.get ()), options.tls_database, identity);
+  trust_only (G_OBJECT (tls.get ()), options.tls_database, server);
   // Many servers end the TCP connection without a word of TLS; STUN tells its own ends.
   g_tls_connection_set_require_close_notify (G_TLS_CONNECTION (tls.get ()), FALSE);
   const GAsyncReadyCallback callback = [] (GObject *source, GAsyncResult *result, gpointer data) {
@@ -247,6 +285,7 @@ Connector::~Connector () {
   state_->done = nullptr;
   state_->limit.reset ();
   state_->race.reset ();
+  state_->dtls_race.reset ();
   g_cancellable_cancel (state_->cancellable.get ());
 }
 

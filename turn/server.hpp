@@ -7,8 +7,17 @@
 
 namespace p2p::turn {
 
-enum class Protocol { udp, tcp, tls };
+enum class Protocol { udp, tcp, tls, dtls };
 const char *protocol_name (Protocol protocol);
+constexpr bool
+is_secure (Protocol protocol) {
+  return protocol == Protocol::tls || protocol == Protocol::dtls;
+}
+// Of datagrams, which are lost, and with which an allocation can move to another five-tuple.
+constexpr bool
+is_datagram (Protocol protocol) {
+  return protocol == Protocol::udp || protocol == Protocol::dtls;
+}
 
 struct Server {
   std::string host;  // a name or an address, without brackets

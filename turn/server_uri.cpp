@@ -31,11 +31,7 @@ Status
 take_query (std::string_view query, bool secure, Server *server) {
   if (query.empty ()) return {};
   if (query == "transport=udp") {
-    if (secure)
-      return invalid (
-          "The TURN URI asks for TLS over UDP, which is DTLS and not served; "
-          "leave ?transport=udp out.");
-    server->protocol = Protocol::udp;
+    server->protocol = secure ? Protocol::dtls : Protocol::udp;
   } else if (query == "transport=tcp") {
     if (!secure) server->protocol = Protocol::tcp;
   } else {
@@ -89,7 +85,7 @@ parse_server_uri (const std::string &uri) {
 
 std::string
 redacted_uri (const Server &server) {
-  std::string out = server.protocol == Protocol::tls ? "turns:" : "turn:";
+  std::string out = is_secure (server.protocol) ? "turns:" : "turn:";
   if (!server.credentials.user.empty ()) {
     const UniqueChars user (g_uri_escape_string (server.credentials.user.c_str (), nullptr, TRUE));
     out.append ("//").append (user.get ()).append ("@");
@@ -97,7 +93,7 @@ redacted_uri (const Server &server) {
   const bool ipv6 = server.host.find (':') != std::string::npos;
   out += ipv6 ? "[" + server.host + "]" : server.host;
   out += ":" + std::to_string (server.port) + "?transport=";
-  return out + (server.protocol == Protocol::udp ? "udp" : "tcp");
+  return out + (is_datagram (server.protocol) ? "udp" : "tcp");
 }
 
 }  // namespace p2p::turn

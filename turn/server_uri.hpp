@@ -7,7 +7,7 @@
 
 namespace p2p::turn {
 
-// "turn:host[:port][?transport=udp|tcp]", "turns:host[:port][?transport=tcp]", and both with
+// "turn:host[:port][?transport=udp|tcp]", "turns:host[:port][?transport=tcp|udp]", and both with
 // "//user:password@" before the host, percent-encoded. IPv6 in brackets. The error never shows the
 // password.
 Result<Server> parse_server_uri (const std::string &uri);

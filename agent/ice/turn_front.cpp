@@ -42,7 +42,7 @@ TurnFront::TurnFront (GMainContext *context, Scheduler &scheduler, const Config 
       })),
       relay_ (context, scheduler, relay_config (config),
               static_cast<turn::Relay::Observer &> (*this)) {
-  const bool tls = config.server.protocol == turn::Protocol::tls;
+  const bool tls = turn::is_secure (config.server.protocol);
   limit_->arm (scheduler.now () + (tls ? kTlsLimit : kLimit));
   relay_.client ().start ();
 }
@@ -180,7 +180,7 @@ std::optional<turn::Address>
 TurnFront::move () {
   turn::Client &client = relay_.client ();
   // An allocation over a stream ends with it, whatever its ticket says.
-  if (relayed_.empty () || lost_ || config_.server.protocol != turn::Protocol::udp ||
+  if (relayed_.empty () || lost_ || !turn::is_datagram (config_.server.protocol) ||
       !client.allocation ().has_ticket ())
     return std::nullopt;
   std::optional<turn::Address> source;

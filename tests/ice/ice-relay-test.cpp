@@ -99,7 +99,7 @@ TEST_P (IceRelay, FollowsAPeerFromTheRelay) {
 }
 
 TEST_P (IceRelay, WhenItsServerGoesThatIsToldOverTcp) {
-  if (GetParam () == Protocol::udp) GTEST_SKIP () << "over UDP it is silence and no end";
+  if (turn::is_datagram (GetParam ())) GTEST_SKIP () << "over UDP it is silence and no end";
   IceCouple couple;
   ASSERT_TRUE (couple.connect (config (true, true), loopback_config (false)));
   ASSERT_TRUE (couple.wait_usable ()) << coturn_->log ();
@@ -138,7 +138,7 @@ TEST_P (IceRelay, AServerThatBeganAnewHasLostTheRelay) {
 }
 
 TEST_P (IceRelay, GoesAlongToAnotherConnectionWhereTheServerLetsIt) {
-  if (GetParam () != Protocol::udp) GTEST_SKIP () << "an allocation ends with its stream";
+  if (!turn::is_datagram (GetParam ())) GTEST_SKIP () << "an allocation ends with its stream";
   coturn_ = std::make_unique<Coturn> (std::vector<std::string>{"127.0.0.1"},
                                       std::vector<std::string>{"--mobility"});
   ASSERT_TRUE (coturn_->start ()) << coturn_->log ();
@@ -171,7 +171,7 @@ TEST_P (IceRelay, GoesAlongToAnotherConnectionWhereTheServerLetsIt) {
 
 // The server is asked over IPv4 by a side that has nothing else.
 TEST_P (IceRelay, AnIpv6RelayReachesAPeerThatHasOnlyIpv6) {
-  if (GetParam () != Protocol::udp) GTEST_SKIP () << "it is the same over a stream";
+  if (GetParam () != Protocol::udp) GTEST_SKIP () << "it is the same over the others";
   coturn_ = std::make_unique<Coturn> (std::vector<std::string>{"127.0.0.1", "::1"});
   ASSERT_TRUE (coturn_->start ()) << coturn_->log ();
   IceCouple couple;
@@ -205,11 +205,9 @@ TEST_P (IceRelay, AWrongPasswordEndsTheGatheringWithoutARelay) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P (Coturn, IceRelay,
-                          testing::Values (Protocol::udp, Protocol::tcp, Protocol::tls),
-                          [] (const testing::TestParamInfo<Protocol> &row) {
-                            return turn::protocol_name (row.param);
-                          });
+INSTANTIATE_TEST_SUITE_P (
+    Coturn, IceRelay, testing::Values (Protocol::udp, Protocol::tcp, Protocol::tls, Protocol::dtls),
+    [] (const testing::TestParamInfo<Protocol> &row) { return turn::protocol_name (row.param); });
 
 }  // namespace
 }  // namespace p2p::test

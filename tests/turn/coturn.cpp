@@ -94,7 +94,6 @@ Coturn::start () {
                                     "--cli-ip=127.0.0.1",
                                     "--cli-port=" + std::to_string (cli_port_),
                                     std::string ("--cli-password=") + kPassword,
-                                    "--no-dtls",
                                     "--simple-log",
                                     "--verbose",
                                     "--cert=" + dir_ + "/cert",
@@ -195,7 +194,7 @@ Coturn::log () const {
 
 turn::Server
 Coturn::server (turn::Protocol protocol, const std::string &host) const {
-  return {host, protocol == turn::Protocol::tls ? tls_port_ : port_, protocol, {kUser, kPassword}};
+  return {host, turn::is_secure (protocol) ? tls_port_ : port_, protocol, {kUser, kPassword}};
 }
 
 Ref<GTlsDatabase>

@@ -29,7 +29,7 @@ class Coturn {
   std::optional<int> sessions () const;  // that it holds; nothing when it cannot be asked
   bool is_left_with_nothing () const;    // no session; waited for
   turn::Server server (turn::Protocol protocol, const std::string &host = "127.0.0.1") const;
-  // The certificate of its TLS, for 127.0.0.1 and ::1 and no name, as a database to trust.
+  // The certificate of its TLS and DTLS, for 127.0.0.1 and ::1 and no name, as a database to trust.
   Ref<GTlsDatabase> database () const;
   std::uint16_t port () const { return port_; }
 

@@ -20,7 +20,7 @@ class TurnRelay : public testing::TestWithParam<Protocol> {
   turn::RelayConfig config (const std::string &host = "127.0.0.1") const {
     turn::RelayConfig out;
     out.client.servers = {coturn->server (GetParam (), host)};
-    if (GetParam () == Protocol::tls) out.connector.tls_database = coturn->database ();
+    if (turn::is_secure (GetParam ())) out.connector.tls_database = coturn->database ();
     return out;
   }
   // The same datagram through the relay to itself.
@@ -128,9 +128,9 @@ TEST_P (TurnRelay, MovesItsAllocationToAnotherFiveTuple) {
   });
   ASSERT_TRUE (wait_until ([&] { return end.count (Event::Kind::recovered) == 1; }))
       << end.story ();
-  // coturn moves what was made over UDP alone.
+  // coturn moves what was made over UDP and DTLS.
   on_core ([&] {
-    if (GetParam () == Protocol::udp) {
+    if (turn::is_datagram (GetParam ())) {
       EXPECT_EQ (end.relayed (), before);
     }
   });
@@ -176,7 +176,7 @@ TEST_P (TurnRelay, FindsTheAddressOfANameThatServes) {
   auto by_name = config ("localhost");
   End end;
   end.open (by_name);
-  if (GetParam () == Protocol::tls) {
+  if (turn::is_secure (GetParam ())) {
     // It is no name of the certificate.
     ASSERT_TRUE (wait_until ([&] { return end.count (Event::Kind::server_failed) > 0; }));
     EXPECT_EQ (end.count (Event::Kind::allocated), 0);
@@ -184,6 +184,19 @@ TEST_P (TurnRelay, FindsTheAddressOfANameThatServes) {
   }
   ASSERT_TRUE (end.allocated ()) << end.story ();
   expect_echo (end, "by name");
+}
+
+TEST_P (TurnRelay, IsNotAskedOfAServerThatCannotProveItsName) {
+  if (!turn::is_secure (GetParam ())) GTEST_SKIP () << "without TLS nobody proves anything";
+  serve ();
+  auto untrusting = config ();
+  untrusting.connector.tls_database.reset ();
+  End end;
+  end.open (untrusting);
+  ASSERT_TRUE (wait_until ([&] { return end.count (Event::Kind::server_failed) > 0; }));
+  EXPECT_NE (end.events.back ().message.find ("Unacceptable TLS certificate"), std::string::npos)
+      << end.story ();
+  EXPECT_EQ (coturn->sessions (), 0);
 }
 
 TEST_P (TurnRelay, RelaysOverIpv6) {
@@ -307,7 +320,8 @@ TEST (Interleaved, TakesFamiliesInTurn) {
 }
 
 INSTANTIATE_TEST_SUITE_P (Coturn, TurnRelay,
-                          testing::Values (Protocol::udp, Protocol::tcp, Protocol::tls),
+                          testing::Values (Protocol::udp, Protocol::tcp, Protocol::tls,
+                                           Protocol::dtls),
                           [] (const testing::TestParamInfo<Protocol> &row) {
                             return std::string (protocol_name (row.param));
                           });

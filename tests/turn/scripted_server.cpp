@@ -292,7 +292,7 @@ TurnBench::open_transport (const turn::Target &target) {
   targets.push_back (target);
   tuple = ++tuples;
   const auto found = servers.find (target.host);
-  const bool stream = target.protocol != turn::Protocol::udp;
+  const bool stream = !turn::is_datagram (target.protocol);
   const bool works = found != servers.end () && (!stream || found->second->connects);
   hosts_[tuple] = target.host;
   after (stream ? kRoundTrip : 0, [this, works, stream, mine = tuple] {

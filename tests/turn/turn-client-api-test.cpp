@@ -37,10 +37,10 @@ std::string
 uri_of (const turn::Server &server) {
   const UniqueChars password (
       g_uri_escape_string (server.credentials.password.c_str (), nullptr, FALSE));
-  return std::string (server.protocol == Protocol::tls ? "turns" : "turn") + "://" +
+  return std::string (turn::is_secure (server.protocol) ? "turns" : "turn") + "://" +
          server.credentials.user + ":" + password.get () + "@" + server.host + ":" +
          std::to_string (server.port) +
-         "?transport=" + (server.protocol == Protocol::udp ? "udp" : "tcp");
+         "?transport=" + (turn::is_datagram (server.protocol) ? "udp" : "tcp");
 }
 
 struct Outcome {
@@ -90,7 +90,7 @@ class TurnClientApi : public testing::Test {
   }
   Ref<P2pTurnClient> allocated (Protocol protocol = Protocol::udp) {
     auto client = make (protocol);
-    if (protocol == Protocol::tls)
+    if (turn::is_secure (protocol))
       g_object_set (client.get (), "tls-database", coturn->database ().get (), nullptr);
     Outcome out;
     allocate (client.get (), &out);
@@ -120,7 +120,7 @@ on_received (P2pTurnClient *, GSocketAddress *, GBytes *datagram, gpointer data)
 }
 
 TEST_F (TurnClientApi, SeveralSubscribersReadWhatIsSentToTheOwnAddress) {
-  for (const Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::tls}) {
+  for (const Protocol protocol : {Protocol::udp, Protocol::tcp, Protocol::tls, Protocol::dtls}) {
     const auto client = allocated (protocol);
     ASSERT_TRUE (p2p_turn_client_is_allocated (client.get ()));
     std::vector<std::string> first, second;
@@ -287,12 +287,12 @@ TEST (TurnClientUri, IsReadAsRfc7065AndWebrtcbinWriteIt) {
   const auto client = Ref<P2pTurnClient>::adopt (p2p_turn_client_new ());
   for (const char *good :
        {"turn:example.org", "turn:example.org:3478?transport=tcp", "turns:example.org",
-        "turns://u:p@[2001:db8::1]:443?transport=tcp", "turn://us%40er:p%3aw@example.org"})
+        "turns:example.org?transport=udp", "turns://u:p@[2001:db8::1]:443?transport=tcp",
+        "turn://us%40er:p%3aw@example.org"})
     EXPECT_TRUE (p2p_turn_client_add_turn_server (client.get (), good, nullptr)) << good;
-  for (const char *bad :
-       {"", "stun:example.org", "turn:", "turn://u@example.org", "turn:example.org:0",
-        "turn:example.org:65536", "turns:example.org?transport=udp", "turn:a?transport=sctp",
-        "turn://u:%zz@a", "turn://u:secret@a b"}) {
+  for (const char *bad : {"", "stun:example.org", "turn:", "turn://u@example.org",
+                          "turn:example.org:0", "turn:example.org:65536", "turn:a?transport=sctp",
+                          "turn://u:%zz@a", "turn://u:secret@a b"}) {
     GError *raw = nullptr;
     EXPECT_FALSE (p2p_turn_client_add_turn_server (client.get (), bad, &raw)) << bad;
     const UniqueError error (raw);

@@ -28,6 +28,8 @@ transport_of (turn::Protocol protocol) {
       return "tcp";
     case turn::Protocol::tls:
       return "tls";
+    case turn::Protocol::dtls:
+      return "dtls";
   }
   return "";
 }

@@ -14,7 +14,7 @@ namespace p2p::doctor {
 // One question to one server.
 struct Attempt {
   std::string protocol;           // "stun", "turn", "http", "https"
-  std::string transport;          // "udp", "tcp", "tls"
+  std::string transport;          // "udp", "tcp", "tls", "dtls"
   bool extra = false;             // beside what was asked for: no answer is no failure
   std::optional<TimeUs> took_us;  // until the first answer; none: there was none
   std::string problem;            // then, why: sentences

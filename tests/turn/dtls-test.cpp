@@ -1,0 +1,140 @@
+// DTLS where it is not TLS: datagrams that are lost, servers that say nothing.
+#include "base/scheduler.hpp"
+#include "coturn.hpp"
+#include "relay_end.hpp"
+#include "turn/dtls_race.hpp"
+#include "turn/lossy_socket.hpp"
+#include "turn/udp_socket.hpp"
+
+namespace p2p::test {
+namespace {
+
+using turn::Protocol;
+
+// A socket that takes everything and says nothing, until it is closed.
+Ref<GSocket>
+silent_socket (Address *where) {
+  auto socket = Ref<GSocket>::adopt (
+      g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, nullptr));
+  const auto any =
+      Ref<GSocketAddress>::adopt (g_inet_socket_address_new_from_string ("127.0.0.1", 0));
+  EXPECT_TRUE (g_socket_bind (socket.get (), any.get (), FALSE, nullptr));
+  const auto bound =
+      Ref<GSocketAddress>::adopt (g_socket_get_local_address (socket.get (), nullptr));
+  *where = *Address::parse ("127.0.0.1",
+                            g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (bound.get ())));
+  return socket;
+}
+
+Address
+nobody () {
+  Address out;
+  g_socket_close (silent_socket (&out).get (), nullptr);
+  return out;
+}
+
+// Of a connector to `to`; the clock stands still but for `then`.
+Error
+failure_towards (const Address &to, TimeUs then) {
+  VirtualScheduler scheduler;
+  std::unique_ptr<turn::Connector> connector;
+  std::optional<Error> error;
+  on_core ([&] {
+    connector = std::make_unique<turn::Connector> (
+        core_loop ().context (), scheduler,
+        turn::Target{"127.0.0.1", to.port, Protocol::dtls, "127.0.0.1"}, turn::ConnectorOptions{},
+        [&] (Result<std::shared_ptr<turn::Connection>> result) { error = result.error (); });
+    scheduler.run_for (then);
+  });
+  EXPECT_TRUE (wait_until ([&] { return error.has_value (); }));
+  on_core ([&] { connector.reset (); });
+  return error.value_or (Error{});
+}
+
+TEST (Dtls, OfAServerWithoutItIsGivenUpInTime) {
+  Address silent;
+  const auto socket = silent_socket (&silent);
+  const Error error = failure_towards (silent, turn::Connector::kLimit);
+  EXPECT_EQ (error.code, P2P_ERROR_TIMED_OUT);
+  EXPECT_EQ (error.message, "The TURN server 127.0.0.1:" + std::to_string (silent.port) +
+                                " cannot be reached over DTLS: nothing there answers its "
+                                "handshake.");
+}
+
+TEST (Dtls, WhereNobodyListensFailsAtOnce) {
+  const Error error = failure_towards (nobody (), 0);
+  EXPECT_EQ (error.code, P2P_ERROR_UNREACHABLE) << error.message;
+}
+
+TEST (DtlsRace, IsWonByTheAddressThatServesIt) {
+  if (!Coturn::installed ()) GTEST_SKIP () << "turnserver (package coturn) is not installed";
+  Coturn coturn;
+  ASSERT_TRUE (coturn.start ());
+  Address silent;
+  const auto socket = silent_socket (&silent);
+  const auto port = coturn.server (Protocol::dtls).port;
+  turn::DtlsRace::Config config;
+  config.addresses = {silent, nobody (), *Address::parse ("127.0.0.1", port)};
+  config.database = coturn.database ();
+  config.identity = Ref<GSocketConnectable>::adopt (
+      G_SOCKET_CONNECTABLE (g_network_address_new ("127.0.0.1", port)));
+  config.delay = 50 * kMillisecond;
+  std::unique_ptr<turn::DtlsRace> race;
+  std::shared_ptr<turn::Connection> winner;
+  std::string why;
+  on_core ([&] {
+    race = std::make_unique<turn::DtlsRace> (
+        core_loop ().context (), core_loop ().scheduler (), config,
+        [&] (Result<std::shared_ptr<turn::Connection>> result) {
+          if (result)
+            winner = *result;
+          else
+            why = result.error ().message;
+        });
+  });
+  EXPECT_TRUE (wait_until ([&] { return winner || !why.empty (); }));
+  on_core ([&] {
+    EXPECT_TRUE (winner) << why;
+    EXPECT_FALSE (winner && winner->reliable ());
+    winner.reset ();
+    race.reset ();
+  });
+}
+
+// GnuTLS would end the session.
+TEST (LossySocket, LosesWhatItCannotSend) {
+  std::string why;
+  const auto udp = turn::open_udp_socket (nobody (), std::nullopt, &why);
+  ASSERT_TRUE (udp) << why;
+  const auto losses = std::make_shared<turn::Losses> ();
+  const auto lossy = turn::make_lossy_socket (udp, losses);
+  losses->forgiven = true;
+  GOutputVector out{"x", 1};
+  GOutputMessage sent{nullptr, &out, 1, 0, nullptr, 0};
+  ASSERT_EQ (g_datagram_based_send_messages (lossy.get (), &sent, 1, 0, 0, nullptr, nullptr), 1);
+  EXPECT_FALSE (losses->lost);
+  const auto wait_for_icmp = [&] {
+    return g_socket_condition_timed_wait (udp.get (), G_IO_IN, 10 * kSecond, nullptr, nullptr);
+  };
+  ASSERT_TRUE (wait_for_icmp ());
+  sent.bytes_sent = 0;
+  ASSERT_EQ (g_datagram_based_send_messages (lossy.get (), &sent, 1, 0, 0, nullptr, nullptr), 1);
+  EXPECT_EQ (sent.bytes_sent, 1U);
+  EXPECT_TRUE (losses->lost.exchange (false));
+  EXPECT_TRUE (losses->refused.exchange (false));
+  g_datagram_based_send_messages (lossy.get (), &sent, 1, 0, 0, nullptr, nullptr);
+  ASSERT_TRUE (wait_for_icmp ());
+  char byte;
+  GInputVector in{&byte, 1};
+  GInputMessage heard{};
+  heard.vectors = &in;
+  heard.num_vectors = 1;
+  GError *raw = nullptr;
+  EXPECT_EQ (g_datagram_based_receive_messages (lossy.get (), &heard, 1, 0, 0, nullptr, &raw), -1);
+  const UniqueError error (raw);
+  EXPECT_TRUE (g_error_matches (raw, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK));
+  EXPECT_TRUE (losses->refused);
+}
+
+}  // namespace
+}  // namespace p2p::test
