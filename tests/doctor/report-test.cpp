@@ -70,6 +70,7 @@ struct Case {
 TEST (DoctorVerdict, FollowsFromServersAndNat) {
   const Attempt udp = answered ("stun", "udp", 1000), no_udp = unanswered ("stun", "udp"),
                 relay_tcp = answered ("turn", "tcp", 1000),
+                relay_dtls = answered ("turn", "dtls", 1000),
                 relay_udp = answered ("turn", "udp", 1000), http = answered ("http", "tcp", 1000);
   const ServerFound rendezvous = {Kind::rendezvous, "ws://host", {http}, {}, {}};
   ServerFound rendezvous_with_stun = rendezvous, rendezvous_without_stun = rendezvous;
@@ -109,6 +110,7 @@ TEST (DoctorVerdict, FollowsFromServersAndNat) {
        Reach::direct,
        1},
       {"a relay over TCP alone", {turn (relay_tcp, true)}, {}, Udp::unknown, Reach::relay, 0},
+      {"a relay over DTLS alone", {turn (relay_dtls, true)}, {}, Udp::works, Reach::relay, 0},
       {"rendezvous with STUN", {rendezvous_with_stun}, {nat (cone)}, Udp::works, Reach::direct, 0},
       {"rendezvous without STUN", {rendezvous_without_stun}, {}, Udp::unknown, Reach::unknown, 1},
   };

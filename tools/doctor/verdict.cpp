@@ -21,7 +21,8 @@ judge_udp (const Findings &findings) {
       const bool udp = attempt.transport == "udp";
       // What was not asked for may not be there at all.
       asked = asked || (udp && !attempt.extra);
-      if (attempt.took_us) (udp ? answered : other) = true;
+      // DTLS may fail for other reasons than its datagrams.
+      if (attempt.took_us) (udp || attempt.transport == "dtls" ? answered : other) = true;
     }
   if (answered) return Udp::works;
   if (!asked) return Udp::unknown;
