@@ -66,39 +66,78 @@ TEST (Dtls, WhereNobodyListensFailsAtOnce) {
   EXPECT_EQ (error.code, P2P_ERROR_UNREACHABLE) << error.message;
 }
 
-TEST (DtlsRace, IsWonByTheAddressThatServesIt) {
-  if (!Coturn::installed ()) GTEST_SKIP () << "turnserver (package coturn) is not installed";
-  Coturn coturn;
-  ASSERT_TRUE (coturn.start ());
+class DtlsRace : public testing::Test, protected turn::Connection::Observer {
+ protected:
+  void SetUp () override {
+    if (!Coturn::installed ()) GTEST_SKIP () << "turnserver (package coturn) is not installed";
+    ASSERT_TRUE (coturn_.start ()) << coturn_.log ();
+  }
+  void TearDown () override {
+    on_core ([this] {
+      if (winner_) winner_->stop ();
+      winner_.reset ();
+      race_.reset ();
+    });
+  }
+  bool is_won (std::vector<Address> before) {
+    const auto port = coturn_.server (Protocol::dtls).port;
+    turn::DtlsRace::Config config;
+    config.addresses = std::move (before);
+    config.addresses.push_back (*Address::parse ("127.0.0.1", port));
+    config.database = coturn_.database ();
+    config.identity = Ref<GSocketConnectable>::adopt (
+        G_SOCKET_CONNECTABLE (g_network_address_new ("127.0.0.1", port)));
+    config.delay = 50 * kMillisecond;
+    on_core ([&] {
+      race_ = std::make_unique<turn::DtlsRace> (
+          core_loop ().context (), core_loop ().scheduler (), config,
+          [this] (Result<std::shared_ptr<turn::Connection>> result) {
+            if (result)
+              winner_ = *result;
+            else
+              why_ = result.error ().message;
+          });
+    });
+    return wait_until ([this] { return winner_ || !why_.empty (); }) && winner_;
+  }
+  void connection_received (ByteView) override {}
+  void connection_doubtful () override { ++doubts_; }
+  void connection_ended (const std::string &why) override { why_ = why; }
+
+  Coturn coturn_;
+  std::unique_ptr<turn::DtlsRace> race_;
+  std::shared_ptr<turn::Connection> winner_;
+  std::string why_;
+  int doubts_ = 0;
+};
+
+TEST_F (DtlsRace, IsWonByTheAddressThatServesIt) {
   Address silent;
   const auto socket = silent_socket (&silent);
-  const auto port = coturn.server (Protocol::dtls).port;
-  turn::DtlsRace::Config config;
-  config.addresses = {silent, nobody (), *Address::parse ("127.0.0.1", port)};
-  config.database = coturn.database ();
-  config.identity = Ref<GSocketConnectable>::adopt (
-      G_SOCKET_CONNECTABLE (g_network_address_new ("127.0.0.1", port)));
-  config.delay = 50 * kMillisecond;
-  std::unique_ptr<turn::DtlsRace> race;
-  std::shared_ptr<turn::Connection> winner;
-  std::string why;
-  on_core ([&] {
-    race = std::make_unique<turn::DtlsRace> (
-        core_loop ().context (), core_loop ().scheduler (), config,
-        [&] (Result<std::shared_ptr<turn::Connection>> result) {
-          if (result)
-            winner = *result;
-          else
-            why = result.error ().message;
-        });
+  EXPECT_TRUE (is_won ({silent, nobody ()})) << why_;
+}
+
+TEST_F (DtlsRace, ItsWinnerOutlivesAnIcmpErrorAndTellsOfIt) {
+  ASSERT_TRUE (is_won ({})) << why_;
+  on_core ([this] { winner_->start (*this); });
+  coturn_.stop ();
+  EXPECT_TRUE (wait_until ([this] {
+    winner_->send (ByteView ("is it there?"));
+    return doubts_ >= 3;
+  }));
+  EXPECT_EQ (why_, "");
+}
+
+TEST_F (DtlsRace, ItsWinnerTakesNothingThatIsTooLongForARecord) {
+  ASSERT_TRUE (is_won ({})) << why_;
+  on_core ([this] {
+    winner_->start (*this);
+    const std::size_t most = winner_->max_data_bytes () + turn::kMaxOverheadBytes;
+    EXPECT_TRUE (winner_->send (ByteView (std::string (most, 'x'))));
+    EXPECT_FALSE (winner_->send (ByteView (std::string (1400, 'x'))));
+    EXPECT_TRUE (winner_->send (ByteView ("short again")));
   });
-  EXPECT_TRUE (wait_until ([&] { return winner || !why.empty (); }));
-  on_core ([&] {
-    EXPECT_TRUE (winner) << why;
-    EXPECT_FALSE (winner && winner->reliable ());
-    winner.reset ();
-    race.reset ();
-  });
+  EXPECT_EQ (why_, "");
 }
 
 // GnuTLS would end the session.
