@@ -96,6 +96,12 @@ connection_stats_to_variant (const std::string &peer, const ConnectionStats &sta
   dictionary.add_count ("path-datagrams-dropped", stats.path_datagrams_dropped);
   dictionary.add_count ("relay-datagrams-dropped", stats.relay_datagrams_dropped);
   dictionary.add_count ("relay-peers-refused", stats.relay_peers_refused);
+  dictionary.add_count ("relays-allocated", stats.relays_allocated);
+  dictionary.add_count ("relays-lost", stats.relays_lost);
+  dictionary.add ("relay-standby", g_variant_new_boolean (stats.relay_standby));
+  dictionary.add_count ("relay-standbys-built", stats.relay_standbys_built);
+  dictionary.add_count ("relay-standbys-lost", stats.relay_standbys_lost);
+  dictionary.add_count ("relay-standbys-failed", stats.relay_standbys_failed);
   add_liveness (dictionary, now, stats.pings);
   if (now.path) {
     add_path (dictionary, *now.path);

@@ -191,6 +191,11 @@ p2p_agent_set_property (GObject *object, guint id, const GValue *value, GParamSp
     case PROP_TURN_SERVER:
       report (self, p2p::agent_set_turn_server (self, g_value_get_string (value), true));
       break;
+    case PROP_TURN_STANDBY:
+      change (self, pspec, [value] (AgentSettings &settings) {
+        settings.turn_standby = g_value_get_boolean (value);
+      });
+      break;
     case PROP_SESSION_STORE:
       report (self, p2p::agent_set_session_store_object (
                         self, static_cast<P2pSessionStore *> (g_value_get_object (value))));
@@ -346,6 +351,9 @@ p2p_agent_get_property (GObject *object, guint id, GValue *value, GParamSpec *ps
       break;
     case PROP_ICE_TCP:
       g_value_set_boolean (value, settings.ice_tcp);
+      break;
+    case PROP_TURN_STANDBY:
+      g_value_set_boolean (value, settings.turn_standby);
       break;
     case PROP_CONGESTION_CONTROL:
       g_value_set_enum (value, settings.congestion_control == p2p::CongestionControl::cubic

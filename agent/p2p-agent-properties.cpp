@@ -184,6 +184,19 @@ install_ice_properties (GParamSpec **properties) {
       "turn://USER:PASSWORD@HOST[:PORT][?transport=udp|tcp], or turns:// for TLS and DTLS", nullptr,
       p2p::kReadWrite);
   /**
+   * P2pAgent:turn-standby:
+   *
+   * Whether a connection that takes a relay keeps another one ready at another TURN server, where
+   * more than one is set: allocated, joined to the peer and asked every 5 s, so that data goes on
+   * over it when the one in use is gone. Without it only the first server that answers is used, in
+   * the order in which they were set, and another one is looked for when that one fails.
+   *
+   * Since: 1.0
+   */
+  properties[PROP_TURN_STANDBY] =
+      g_param_spec_boolean ("turn-standby", "TURN standby",
+                            "Keep a relay at another TURN server ready", TRUE, p2p::kReadWrite);
+  /**
    * P2pAgent:ice-transport-policy:
    *
    * Which candidates are used.

@@ -176,6 +176,11 @@ p2p_connection_get_session_state (P2pConnection *self) {
  * - `relay-datagrams-dropped`, `relay-peers-refused` (t): of the TURN relays of this side:
  * datagrams that found no room or no permission, and addresses of the peer that no relay is asked
  * for
+ * - `relays-allocated`, `relays-lost` (t): TURN relays that this side has now, and those among its
+ *   ways that were lost
+ * - `relay-standby` (b): whether another relay is ready for the one in use; `relay-standbys-built`,
+ *   `relay-standbys-lost`, `relay-standbys-failed` (t): how often one came, went, and was looked
+ * for in vain
  * - `path-attempts` (as): one sentence for each path that was tried
  * - `break-reason` (s: "none", "silence", "network-down", "peer", "relay-lost", "transport"): why
  * it is broken, while it is

@@ -174,7 +174,7 @@ SharedAgent::configure (const ElementSettings &settings) {
     g_object_set (agent_.get (), "identity", settings.identity.c_str (), nullptr);
   if (!peer) g_object_set (agent_.get (), "accept-policy", P2P_ACCEPT_POLICY_ASK, nullptr);
   g_object_set (agent_.get (), "ice-transport-policy", settings.ice_transport_policy, "data-path",
-                settings.data_path, nullptr);
+                settings.data_path, "turn-standby", gboolean{settings.turn_standby}, nullptr);
   set_liveness (settings.liveness);
   if (!settings.stun_server.empty () &&
       !p2p_agent_set_stun_server (agent_.get (), settings.stun_server.c_str (), &raw))

@@ -64,6 +64,11 @@ install_common (GObjectClass *klass) {
            "TURN server, as turn://user:password@host:port?transport=udp, or turns: "
            "for TLS and, with transport=udp, DTLS; read back without user and password",
            nullptr, kSettable));
+  add (PROP_TURN_STANDBY,
+       g_param_spec_boolean ("turn-standby", "TURN standby",
+                             "Whether a connection that takes a relay keeps another one ready at "
+                             "another TURN server; without it only the first that answers is used",
+                             TRUE, kSettable));
   add (PROP_ICE_TRANSPORT_POLICY,
        g_param_spec_enum ("ice-transport-policy", "ICE transport policy",
                           "Which candidates are used: all, or relays only",

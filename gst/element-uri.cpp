@@ -105,6 +105,7 @@ ElementCore::to_uri () const {
   add ("stun-server", s.stun_server);
   if (s.ice_transport_policy == P2P_ICE_TRANSPORT_POLICY_RELAY)
     add ("ice-transport-policy", "relay");
+  if (!s.turn_standby) add ("turn-standby", "false");
   if (s.max_queue_bytes != defaults.max_queue_bytes)
     add ("max-queue-bytes", std::to_string (s.max_queue_bytes));
   const auto add_wish = [&] (const char *name, const std::optional<guint> &value) {

@@ -108,6 +108,9 @@ ElementCore::set_property (guint id, const GValue *value, GParamSpec *pspec) {
       s.turn_servers.clear ();
       if (g_value_get_string (value)) s.turn_servers.push_back (string_of (value));
       break;
+    case PROP_TURN_STANDBY:
+      s.turn_standby = g_value_get_boolean (value);
+      break;
     case PROP_ICE_TRANSPORT_POLICY:
       s.ice_transport_policy = static_cast<P2pIceTransportPolicy> (g_value_get_enum (value));
       break;
@@ -206,6 +209,9 @@ ElementCore::get_property (guint id, GValue *value, GParamSpec *pspec) {
     case PROP_TURN_SERVER:
       give_string (value,
                    s.turn_servers.empty () ? "" : without_password (s.turn_servers.front ()));
+      break;
+    case PROP_TURN_STANDBY:
+      g_value_set_boolean (value, s.turn_standby);
       break;
     case PROP_ICE_TRANSPORT_POLICY:
       g_value_set_enum (value, s.ice_transport_policy);

@@ -33,6 +33,7 @@ constexpr std::array kSettings = {"channel",
                                   "rendezvous",
                                   "resume",
                                   "stun-server",
+                                  "turn-standby",
                                   "wait-for-connection"};
 
 Error

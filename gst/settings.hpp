@@ -35,6 +35,7 @@ struct ElementSettings {
   std::string rendezvous = kLocalRendezvous;
   std::string secret, peer_fingerprint, identity, stun_server;
   std::vector<std::string> turn_servers;
+  bool turn_standby = true;
   P2pIceTransportPolicy ice_transport_policy = P2P_ICE_TRANSPORT_POLICY_ALL;
   P2pDataPath data_path = kWholeDataPath;
   std::uint64_t max_queue_bytes = kDefaultQueueBytes;

@@ -195,6 +195,7 @@ Agent::attempt_config (const std::string &peer) {
   config.ice.port_max = settings.port_max;
   config.ice.stun_servers = stun_servers (settings);
   config.ice.turn_servers = settings.turn_servers;
+  config.ice.one_relay = !settings.turn_standby;
   config.quic.identity = *identity;
   config.quic.congestion_control = settings.congestion_control;
   // Whether the peer lives is for the line to say (LineWatch).
@@ -222,6 +223,23 @@ Agent::make_attempt (const std::string &peer, bool prepared, Attempt::Observer *
   auto config = attempt_config (peer);
   if (!config) return config.error ();
   return std::make_unique<Attempt> (*config, observer);
+}
+
+// A side that wants no other relay of its own still has its addresses for a relay of the peer's.
+Result<std::unique_ptr<Attempt>>
+Agent::make_standby (const std::string &peer, const std::vector<std::string> &without_relays,
+                     Attempt::Observer *observer) {
+  auto config = attempt_config (peer);
+  if (!config) return config.error ();
+  config->ice.without_relays = without_relays;
+  if (!settings ().turn_standby && !config->ice.relay_only) config->ice.turn_servers.clear ();
+  return std::make_unique<Attempt> (*config, observer);
+}
+
+bool
+Agent::builds_standby () const {
+  const AgentSettings now = settings ();
+  return now.turn_standby && now.turn_servers.size () > 1;
 }
 
 Result<std::unique_ptr<Attempt>>

@@ -52,10 +52,14 @@ class Agent final : public AgentCore,
   Status send_signal (const std::string &peer, const PeerSignal &signal) override;
   Result<std::unique_ptr<Attempt>> make_attempt (const std::string &peer, bool prepared,
                                                  Attempt::Observer *observer) override;
+  Result<std::unique_ptr<Attempt>> make_standby (const std::string &peer,
+                                                 const std::vector<std::string> &without_relays,
+                                                 Attempt::Observer *observer) override;
   Result<std::unique_ptr<Attempt>> make_twin (const std::string &peer, const NetworkConfig &twin,
                                               const IceResume *resume,
                                               Attempt::Observer *observer) override;
   LivenessSettings liveness_settings () const override;
+  bool builds_standby () const override;
   NetworkView network () const override { return seen_; }
   std::weak_ptr<SessionStore> store () const override { return store_; }
   bool keeps () const override { return store_ != nullptr; }

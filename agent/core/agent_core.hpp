@@ -35,6 +35,7 @@ struct AgentSettings {
   P2pAcceptPolicy accept_policy = P2P_ACCEPT_POLICY_NONE;
   std::vector<StunServer> stun_servers;  // beside the rendezvous server's own
   std::vector<turn::Server> turn_servers;
+  bool turn_standby = true;  // a relay at another server is kept ready for the one in use
   bool relay_only = false, ice_tcp = true;
   FastUdpWish fast_udp = FastUdpAbilities ();
   std::vector<std::string> local_addresses;

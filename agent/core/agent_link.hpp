@@ -26,6 +26,10 @@ class AgentLink {
   // The one that create_network_config() prepared for this peer, or a new one.
   virtual Result<std::unique_ptr<Attempt>> make_attempt (const std::string &peer, bool prepared,
                                                          Attempt::Observer *observer) = 0;
+  // One without the relays at these IP addresses.
+  virtual Result<std::unique_ptr<Attempt>> make_standby (
+      const std::string &peer, const std::vector<std::string> &without_relays,
+      Attempt::Observer *observer) = 0;
   // One that speaks as the attempt of `twin` does, from the addresses that there are now or, with
   // `resume`, at that pair alone.
   virtual Result<std::unique_ptr<Attempt>> make_twin (const std::string &peer,
@@ -33,6 +37,7 @@ class AgentLink {
                                                       const IceResume *resume,
                                                       Attempt::Observer *observer) = 0;
   virtual LivenessSettings liveness_settings () const = 0;
+  virtual bool builds_standby () const = 0;  // there are servers for it, and it is wished
   virtual NetworkView network () const = 0;
   // Where sessions are kept, and the epoch of this process there; null, and 1, without a store.
   virtual std::weak_ptr<SessionStore> store () const = 0;

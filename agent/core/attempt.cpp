@@ -175,6 +175,11 @@ Attempt::ice_warning (const Error &warning) {
 }
 
 void
+Attempt::ice_relay_back () {
+  if (observer_) observer_->attempt_relay_back ();
+}
+
+void
 Attempt::race_won (Carrier carrier) {
   deadline_->disarm ();
   if (observer_)

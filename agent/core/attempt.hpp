@@ -41,6 +41,7 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
     virtual void attempt_path (Path &path) = 0;
     virtual void attempt_lost (const Error &error) = 0;
     virtual void attempt_path_changed () = 0;
+    virtual void attempt_relay_back () = 0;  // see IceTransport::Observer
   };
   // Whether a connection is to be made, or only another way below a living one.
   enum class Aim { connection, path };
@@ -81,6 +82,7 @@ class Attempt final : private IceTransport::Observer, private PathRace::Observer
   void ice_state (IceState state) override;
   void ice_selected_pair (const IcePair &pair) override;
   void ice_warning (const Error &warning) override;
+  void ice_relay_back () override;
   void race_won (Carrier carrier) override;
   void race_lost (const Error &error) override;
   void open_sources (const std::string &peer, bool client);

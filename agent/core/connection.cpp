@@ -388,6 +388,7 @@ Connection::generation_connected (Generation &generation, Carrier carrier) {
   below.watch.epoch = config.epoch;
   below.session = session_name_;
   below.network = agent->network ();
+  below.builds_standby = agent->builds_standby ();
   Line::Host &host = *this;
   line_ = std::make_unique<Line> (below, std::move (carrier), clock_, host);
   session_ = Session::create (config, *this);

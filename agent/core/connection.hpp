@@ -80,6 +80,7 @@ class Connection final : public ConnectionCore,
   void generation_path (Generation &, Path &) override {}
   void generation_lost (Generation &generation, const Error &error) override;
   void generation_pair_changed (Generation &generation) override;
+  void generation_relay_back (Generation &) override {}
   void generation_warning (const Error &warning) override;
   // Negotiation::Host, before the session is up
   std::unique_ptr<Generation> negotiation_generation () override;
@@ -90,6 +91,8 @@ class Connection final : public ConnectionCore,
   Result<std::unique_ptr<Attempt>> line_attempt (Attempt::Observer *observer,
                                                  const NetworkConfig *twin,
                                                  const IceResume *resume) override;
+  Result<std::unique_ptr<Attempt>> line_standby_attempt (
+      Attempt::Observer *observer, const std::vector<std::string> &without_relays) override;
   bool line_peer_present () const override;
   void line_signal (const PeerSignal &signal) override;
   bool line_signal_in_band (const PeerSignal &signal) override;

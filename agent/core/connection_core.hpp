@@ -48,6 +48,9 @@ struct ConnectionStats {
   std::uint64_t path_datagrams_dropped = 0;  // by the ways below it, on this side
   // Of this side's relays, of generations that live.
   std::uint64_t relay_datagrams_dropped = 0, relay_peers_refused = 0;
+  std::uint64_t relays_allocated = 0, relays_lost = 0;
+  bool relay_standby = false;  // one is ready for the one in use
+  std::uint64_t relay_standbys_built = 0, relay_standbys_lost = 0, relay_standbys_failed = 0;
   PingStats pings;
 };
 

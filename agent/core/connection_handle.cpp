@@ -35,7 +35,16 @@ Connection::stats () const {
       for (const TurnRelayState &relay : line_->relays ()) {
         stats.relay_datagrams_dropped += relay.dropped;
         stats.relay_peers_refused += relay.stats.peers.refused_peers;
+        if (relay.lost)
+          ++stats.relays_lost;
+        else if (!relay.relayed.empty ())
+          ++stats.relays_allocated;
       }
+      stats.relay_standby = line_->has_standby ();
+      const Standby::Stats &standby = line_->standby_stats ();
+      stats.relay_standbys_built = standby.built;
+      stats.relay_standbys_lost = standby.lost;
+      stats.relay_standbys_failed = standby.failed;
     }
     stats.signals_rejected = signals_rejected_;
     if (established_at_ > 0) {

@@ -71,6 +71,7 @@ Connection::restore (const SessionRecord &record, const std::vector<MemoryItem> 
   below.watch.epoch = config.epoch;
   below.session = session_name_;
   below.network = agent->network ();
+  below.builds_standby = agent->builds_standby ();
   Line::Host &host = *this;
   line_ = std::make_unique<Line> (below, clock_, host);
   keeper_ = std::make_unique<Keeper> (agent->store (), clock_, peer_);

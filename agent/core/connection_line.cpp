@@ -55,6 +55,14 @@ Connection::line_attempt (Attempt::Observer *observer, const NetworkConfig *twin
               : agent->make_attempt (peer_, false, observer);
 }
 
+Result<std::unique_ptr<Attempt>>
+Connection::line_standby_attempt (Attempt::Observer *observer,
+                                  const std::vector<std::string> &without_relays) {
+  const auto agent = agent_.lock ();
+  if (!agent) return Error{P2P_ERROR_CLOSED, "The agent is gone."};
+  return agent->make_standby (peer_, without_relays, observer);
+}
+
 bool
 Connection::line_peer_present () const {
   return negotiation_peer_there ();

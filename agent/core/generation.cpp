@@ -116,4 +116,9 @@ Generation::attempt_path_changed () {
   host_->generation_pair_changed (*this);
 }
 
+void
+Generation::attempt_relay_back () {
+  host_->generation_relay_back (*this);
+}
+
 }  // namespace p2p

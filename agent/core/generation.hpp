@@ -23,6 +23,7 @@ class Generation final : private Attempt::Observer {
     virtual void generation_path (Generation &generation, Path &path) = 0;
     virtual void generation_lost (Generation &generation, const Error &error) = 0;
     virtual void generation_pair_changed (Generation &generation) = 0;
+    virtual void generation_relay_back (Generation &generation) = 0;
     virtual void generation_warning (const Error &warning) = 0;
   };
   using Make = std::function<Result<std::unique_ptr<Attempt>> (Attempt::Observer *)>;
@@ -58,6 +59,7 @@ class Generation final : private Attempt::Observer {
   void attempt_path (Path &path) override;
   void attempt_lost (const Error &error) override;
   void attempt_path_changed () override;
+  void attempt_relay_back () override;
 
   Host *host_;
   std::unique_ptr<Attempt> attempt_;

@@ -37,6 +37,7 @@ Line::Line (const Config &config, Carrier carrier, Scheduler &clock, Host &host)
       negotiation_ (*this, clock),
       carrier_ (std::make_unique<Carrier> (std::move (carrier))),
       watch_ (config.watch, clock, *this),
+      standby_ ({config.builds_standby, config.watch.client}, clock, *this),
       upkeep_ (clock.make_timer ([this] { keep_up (); })),
       renewal_ (clock.make_timer ([this] { renew (); })),
       transport_timer_ (clock.make_timer ([this] { begin_transport (); })) {
@@ -55,6 +56,7 @@ Line::Line (const Config &config, Scheduler &clock, Host &host)
       network_ (config.network),
       negotiation_ (*this, clock),
       watch_ (config.watch, clock, *this),
+      standby_ ({config.builds_standby, config.watch.client}, clock, *this),
       upkeep_ (clock.make_timer ([this] { keep_up (); })),
       renewal_ (clock.make_timer ([this] { renew (); })),
       transport_timer_ (clock.make_timer ([this] { begin_transport (); })) {}
@@ -69,6 +71,7 @@ Line::end () {
   upkeep_->disarm ();
   renewal_->disarm ();
   transport_timer_->disarm ();
+  standby_.stop ();
   watch_.stop ();
   drop_carrier ();
   negotiation_.drop ();
@@ -93,6 +96,7 @@ Line::live (std::unique_ptr<Generation> generation, const std::string &newest_re
   negotiation_.set_newest_remote (newest_remote);
   note_bases ();
   look_for_direct ();
+  see_standby ();
 }
 
 // ------------------------------------------------------------------------------------- the ways
@@ -110,23 +114,59 @@ Line::relayed (PathGroup::Way way) const {
   return path && path->info ().relayed;
 }
 
-// The newer one, unless it takes a relay where the other does not.
+// How many it takes: what falls with two of them falls twice as often.
+std::size_t
+Line::relays_of (PathGroup::Way way) const {
+  const Path *path = carrier_ ? carrier_->ways->path (way) : nullptr;
+  if (!path) return 0;
+  const PathInfo info = path->info ();
+  return info.relayed ? std::max<std::size_t> (info.relays.size (), 1) : 0;
+}
+
+bool
+Line::no_worse (const WayEntry &one, const WayEntry &other) const {
+  return relays_of (one.way) <= relays_of (other.way);
+}
+
+// The newer one, unless it takes more relays than the other.
 bool
 Line::better (const WayEntry &one, const WayEntry &other) const {
-  const bool than_relayed = relayed (other.way);
-  return relayed (one.way) == than_relayed ? one.way > other.way : than_relayed;
+  return no_worse (one, other) && (!no_worse (other, one) || one.way > other.way);
 }
 
 void
 Line::use_way (WayEntry &entry) {
-  if (carrier_->ways->in_use () == entry.way) return;
+  const PathGroup::Way before = carrier_->ways->in_use ();
+  if (before == entry.way) return;
   carrier_->ways->use (entry.way);
   wanted_at_ = clock_.now ();
   watch_.want (entry.way);
   g_debug ("line %s: way %u, over %s", session_.c_str (), entry.way,
            carrier_->ways->info ().local.c_str ());
-  arm_upkeep ();
   look_for_direct ();
+  way_taken (before);
+}
+
+// What was kept ready is in use, and what was in use is what may be kept ready now.
+void
+Line::way_taken (PathGroup::Way before) {
+  const WayEntry *now = way_in_use ();
+  const WayEntry *left = find_way (before);
+  // What is under way is lost: to wait until QUIC believes it would double the gap.
+  Transport *transport = this->transport ();
+  if (left && transport && !broken_ && watch_.quiet (before)) {
+    transport->suspend ();
+    transport->resume ();
+  }
+  if (now && is_standby (now->generation)) {
+    const Attempt &taken = now->generation->attempt ();
+    standby_id_ = left && left->generation ? left->generation->id () : "";
+    host_.line_config_changed (taken.local_config ());
+    host_.line_remote_config (*taken.remote_config ());
+  }
+  arm_upkeep ();
+  see_standby ();
+  standby_.doubt ();
   host_.line_path_changed ();
 }
 
@@ -141,11 +181,25 @@ Line::choose_way () {
   if (!now || !now->usable () || (client_ && better (*best, *now))) use_way (*best);
 }
 
+// The other one answers, and a first answer over the one in use is missing: both are asked, until
+// it comes or takes too long.
+void
+Line::compare (const WayEntry &in_use, const WayEntry &other) {
+  if (!no_worse (other, in_use)) return;
+  watch_.prove (in_use.way);
+  watch_.prove (other.way);
+}
+
 void
 Line::keep_generation (Generation &generation) {
   generation.attempt ().keep ();
   if (negotiation_.current () != &generation) return;
   keep_building ();
+  if (generation.id () == standby_building_) {
+    standby_id_ = std::exchange (standby_building_, {});
+    see_standby ();
+    return;
+  }
   renewal_wanted_ = false;
   if (!broken_) {
     renewal_->disarm ();
@@ -162,9 +216,12 @@ Line::keep_building () {
   arm_upkeep ();
   while (generations_.size () > kMaxGenerations) {
     const WayEntry *now = way_in_use ();
-    const auto oldest =
-        std::find_if (generations_.begin (), generations_.end (),
-                      [now] (const auto &one) { return !now || now->generation != one.get (); });
+    const auto left = [now] (const auto &one) { return !now || now->generation != one.get (); };
+    auto oldest = std::find_if (generations_.begin (), generations_.end (), [&] (const auto &one) {
+      return left (one) && !is_standby (one.get ());
+    });
+    if (oldest == generations_.end ())
+      oldest = std::find_if (generations_.begin (), generations_.end (), left);
     drop_generation (oldest->get ());
   }
 }
@@ -186,11 +243,13 @@ Line::remove_ways_of (const Generation *generation) {
 void
 Line::drop_generation (const Generation *generation) {
   remove_ways_of (generation);
+  if (is_standby (generation)) standby_id_.clear ();
   if (negotiation_.current () == generation) negotiation_.drop ();
   generations_.erase (std::remove_if (generations_.begin (), generations_.end (),
                                       [&] (const auto &one) { return one.get () == generation; }),
                       generations_.end ());
   if (carrier_ && carrier_->ways->in_use () == 0) choose_way ();
+  see_standby ();
 }
 
 void
@@ -202,8 +261,10 @@ void
 Line::keep_up () {
   const TimeUs now = clock_.now ();
   if (following_ && !broken_ && !watch_.suspect () && now >= follow_until_) follow (false);
+  const WayEntry *standby = standby_way ();
   std::vector<const Generation *> left;
   for (const auto &generation : generations_) {
+    if (standby && standby->generation == generation.get ()) continue;
     TimeUs needed_at = 0;
     for (const WayEntry &entry : ways_) {
       if (entry.generation != generation.get () || !carrier_) continue;
@@ -216,7 +277,8 @@ Line::keep_up () {
       left.push_back (generation.get ());
   }
   for (const Generation *generation : left) drop_generation (generation);
-  if (generations_.size () > 1 || following_) arm_upkeep ();
+  const std::size_t kept = standby_way () ? 2 : 1;
+  if (generations_.size () > kept || following_) arm_upkeep ();
 }
 
 // Only while the peer is silent, or asks for it: whoever repeats a captured check from another
@@ -259,6 +321,7 @@ Line::watch_broken (BreakReason reason) {
   follow (true);
   host_.line_broken (reason, std::exchange (break_detail_, {}));
   renew_wait_ = 0;
+  see_standby ();
   if (!live_) return;
   // Where only the transport has gone, the ways that there are may serve; it takes three round
   // trips.
@@ -285,6 +348,7 @@ Line::end_break (bool new_transport) {
   follow_until_ = clock_.now () + kFollowFor;
   arm_upkeep ();
   look_for_direct ();
+  see_standby ();
   host_.line_restored ({clock_.now () - broken_at_, new_transport});
 }
 
@@ -306,14 +370,23 @@ Line::watch_way_answers (PathGroup::Way way) {
   entry = find_way (way);
   if (!entry) return;
   ++entry->answers;
-  const WayEntry *now = way_in_use ();
+  const bool standby = is_standby (entry->generation);
+  if (standby) standby_.answered ();
+  WayEntry *now = way_in_use ();
+  // What is kept ready is asked now and then, and the way in use is not while data comes over it.
+  const bool more_than_loss =
+      entry->answers >= kAnswersOfAnother && (!standby || (now && watch_.unanswered (now->way)));
   if (now == entry)
     for (WayEntry &other : ways_) other.answers = 0;
-  else if (!now || !now->usable () || watch_.broken () || entry->answers >= kAnswersOfAnother)
+  else if (!now || !now->usable () || watch_.broken () || more_than_loss ||
+           (no_worse (*entry, *now) && watch_.missed (now->way)))
     use_way (*entry);
+  else if (watch_.unanswered (now->way))
+    compare (*now, *entry);
   // Another relay would be no better; but a way that took one at first may be direct by now.
-  const bool direct = !relayed (way);
-  if (first ? direct || !for_direct_ : direct && relayed (carrier_->ways->in_use ())) choose_way ();
+  const bool spare = for_direct_ || standby;
+  const bool fewer = relays_of (way) < relays_of (carrier_->ways->in_use ());
+  if (fewer || (first && !spare)) choose_way ();
   // The peer has read our ping, and so knows what is asked for.
   if (transport_wanted_ && client_ && !handshake_) transport_timer_->arm (clock_.now ());
 }
@@ -339,9 +412,9 @@ Line::watch_way_wanted (PathGroup::Way way) {
   if (!elsewhere) return;
   entry->proven = true;
   if (entry->generation) keep_generation (*entry->generation);
+  const PathGroup::Way before = carrier_->ways->in_use ();
   carrier_->ways->use (way);
-  arm_upkeep ();
-  host_.line_path_changed ();
+  way_taken (before);
 }
 
 // The peer may have left it, while what comes over others keeps the line alive.
@@ -360,6 +433,7 @@ Line::watch_way_changed (PathGroup::Way way) {
   WayEntry *entry = find_way (way);
   if (!entry) return;
   entry->failed = false;
+  see_standby ();
   if (watch_.suspect ()) watch_.network_changed ();
   if (carrier_->ways->in_use () == way)
     host_.line_path_changed ();
@@ -373,6 +447,11 @@ Line::watch_way_failed (PathGroup::Way way, const Error &error) {
   if (!entry || entry->failed) return;
   g_debug ("line %s: way %u failed: %s", session_.c_str (), way, error.message.c_str ());
   entry->failed = true;
+  if (is_standby (entry->generation) && carrier_->ways->in_use () != way)
+    host_.line_warning (
+        {error.code,
+         "What was kept ready is lost, and another relay is looked for. " + error.message});
+  see_standby ();
   if (carrier_->ways->in_use () != way) return;
   choose_way ();
   if (carrier_->ways->in_use () != way) return;

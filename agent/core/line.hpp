@@ -1,7 +1,8 @@
 // What lies below a living session: one transport, the ways it may take, and the generations that
 // they belong to. Finds out when the line is broken, looks for other ways, moves to them, and says
 // when it is restored. line.cpp is about the ways in use, line_renewal.cpp about new ones,
-// line_transport.cpp about new transports over those that there are.
+// line_transport.cpp about new transports over those that there are, line_standby.cpp about the
+// relay that is kept ready.
 // Core thread only; destroyed by retire() only.
 #pragma once
 #include <memory>
@@ -11,6 +12,7 @@
 
 #include "core/line_watch.hpp"
 #include "core/negotiation.hpp"
+#include "core/standby.hpp"
 #include "core/transport_handshake.hpp"
 #include "ice/turn_front.hpp"
 #include "net/network_snapshot.hpp"
@@ -19,7 +21,8 @@ namespace p2p {
 
 class Line final : private LineWatch::Observer,
                    private Generation::Host,
-                   private Negotiation::Host {
+                   private Negotiation::Host,
+                   private Standby::Host {
  public:
   struct Restored {
     TimeUs outage = 0;
@@ -35,6 +38,9 @@ class Line final : private LineWatch::Observer,
     virtual Result<std::unique_ptr<Attempt>> line_attempt (Attempt::Observer *observer,
                                                            const NetworkConfig *twin,
                                                            const IceResume *resume) = 0;
+    // One without the relays at these IP addresses.
+    virtual Result<std::unique_ptr<Attempt>> line_standby_attempt (
+        Attempt::Observer *observer, const std::vector<std::string> &without_relays) = 0;
     virtual bool line_peer_present () const = 0;                        // at the meeting point
     virtual void line_signal (const PeerSignal &signal) = 0;            // by the meeting point
     virtual bool line_signal_in_band (const PeerSignal &signal) = 0;    // over the session
@@ -57,6 +63,7 @@ class Line final : private LineWatch::Observer,
     LineWatch::Config watch;
     std::string session;  // its name on the wire
     NetworkView network;
+    bool builds_standby = false;
   };
   // How a line is found again whose process has ended: what both sides said last, and the pair of
   // addresses that was in use, where that was one of UDP and without a relay of this side.
@@ -99,6 +106,8 @@ class Line final : private LineWatch::Observer,
 
   PathInfo path () const;
   std::uint64_t dropped_datagrams () const;
+  const Standby::Stats &standby_stats () const { return standby_.stats (); }
+  bool has_standby () const { return standby_way () != nullptr; }
   PingStats pings () { return watch_.pings (); }
   std::vector<std::string> report () const;
 
@@ -136,6 +145,7 @@ class Line final : private LineWatch::Observer,
   void generation_path (Generation &generation, Path &path) override;
   void generation_lost (Generation &generation, const Error &error) override;
   void generation_pair_changed (Generation &generation) override;
+  void generation_relay_back (Generation &generation) override;
   void generation_warning (const Error &warning) override;
   // Negotiation::Host
   std::unique_ptr<Generation> negotiation_generation () override;
@@ -147,9 +157,13 @@ class Line final : private LineWatch::Observer,
   WayEntry *find_way (PathGroup::Way way);
   WayEntry *way_in_use () { return carrier_ ? find_way (carrier_->ways->in_use ()) : nullptr; }
   bool relayed (PathGroup::Way way) const;
+  std::size_t relays_of (PathGroup::Way way) const;
+  bool no_worse (const WayEntry &one, const WayEntry &other) const;
   bool better (const WayEntry &one, const WayEntry &other) const;
   void use_way (WayEntry &entry);
+  void way_taken (PathGroup::Way before);
   void choose_way ();
+  void compare (const WayEntry &in_use, const WayEntry &other);
   void keep_generation (Generation &generation);
   void keep_building ();
   void remove_ways_of (const Generation *generation);
@@ -159,6 +173,14 @@ class Line final : private LineWatch::Observer,
   void keep_up ();
   void arm_upkeep ();
   void end_break (bool new_transport);
+
+  // line_standby.cpp
+  bool standby_build () override;
+  void standby_ask () override;
+  void standby_give_up () override;
+  bool is_standby (const Generation *generation) const;
+  const WayEntry *standby_way () const;
+  void see_standby ();
 
   // line_transport.cpp
   static std::uint64_t name_after (std::uint64_t name);
@@ -194,6 +216,12 @@ class Line final : private LineWatch::Observer,
   std::unique_ptr<Carrier> carrier_;                      // retired before them; null: it has ended
   LineWatch watch_;
   std::vector<WayEntry> ways_;  // of carrier_
+  Standby standby_;
+  // Attempts of this side: of the generation that is kept ready, and of the one that is built for
+  // it.
+  std::string standby_id_, standby_building_;
+  std::vector<std::string> building_without_;
+  std::vector<std::string> without_relays_;  // of what is built inside of this call, if it is one
   bool live_ = false, broken_ = false, over_ = false;
   bool transport_ended_ = false;   // and no other one carries the session yet
   bool transport_wanted_ = false;  // and this side asks the peer for one, over the ways there are

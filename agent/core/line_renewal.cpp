@@ -183,6 +183,7 @@ Line::network_changed (const NetworkView &now, const NetworkChange &change) {
   renewal_wanted_ = true;
   renewals_left_ = kRenewals;
   renew_wait_ = 0;
+  standby_.begin_anew ();
   if (cut_off) {
     drop_fruitless ();
     renew_alone ();
@@ -230,7 +231,11 @@ Line::receive_signal (const PeerSignal &signal, bool in_band) {
     const bool here = carrier_ && carrier_->transport && !transport_ended_ && transport_here_ > 0;
     new_transport_asked_ = signal.new_transport && !(here && signal.transport == transport_here_);
     if (!in_band) doubt_line ();
-    return negotiation_.receive (signal);
+    // Where nothing carries the session, any relay will do.
+    if (!transport_ended_ && !new_transport_asked_) without_relays_ = signal.without_relays;
+    const bool taken = negotiation_.receive (signal);
+    without_relays_.clear ();
+    return taken;
   }
   Generation *building = negotiation_.current ();
   if (building && building->started () && building->remote_id () == signal.attempt)
@@ -259,6 +264,7 @@ Line::negotiation_hello (PeerSignal hello) {
   hello.session = session_;
   hello.new_transport = transport_ended_;
   hello.transport = transport_name_;
+  if (hello.attempt == standby_building_) hello.without_relays = building_without_;
   generation_says (hello);
 }
 
@@ -275,8 +281,11 @@ Line::negotiation_generation () {
                    [&] (const WayEntry &entry) { return entry.generation == before; }))
     keep_building ();
   auto generation = Generation::create (*this, [this] (Attempt::Observer *observer) {
-    return host_.line_attempt (observer, nullptr, nullptr);
+    return without_relays_.empty () ? host_.line_attempt (observer, nullptr, nullptr)
+                                    : host_.line_standby_attempt (observer, without_relays_);
   });
+  standby_building_ = generation && !without_relays_.empty () ? (*generation)->id () : "";
+  building_without_ = without_relays_;
   if (generation) return std::move (*generation);
   host_.line_warning (generation.error ());
   return nullptr;
@@ -305,7 +314,9 @@ Line::negotiation_start (const PeerSignal &hello) {
 
 void
 Line::generation_config_changed (Generation &generation) {
-  if (!generations_.empty () && generations_.back ().get () == &generation)
+  const auto newest = std::find_if (generations_.rbegin (), generations_.rend (),
+                                    [this] (const auto &one) { return !is_standby (one.get ()); });
+  if (newest != generations_.rend () && newest->get () == &generation)
     host_.line_config_changed (generation.attempt ().local_config ());
 }
 
@@ -350,6 +361,7 @@ Line::generation_connected (Generation &generation, Carrier carrier) {
   host_.line_transport (*carrier.transport);
   drop_carrier ();
   generations_.clear ();
+  standby_id_.clear ();
   generations_.push_back (std::move (next));
   generation.attempt ().keep ();
   carrier_ = std::make_unique<Carrier> (std::move (carrier));
@@ -364,6 +376,7 @@ Line::generation_connected (Generation &generation, Carrier carrier) {
   host_.line_config_changed (generation.attempt ().local_config ());
   host_.line_remote_config (*generation.attempt ().remote_config ());
   host_.line_path_changed ();
+  see_standby ();
 }
 
 void
@@ -380,6 +393,7 @@ Line::generation_lost (Generation &generation, const Error &error) {
 void
 Line::generation_pair_changed (Generation &) {
   note_bases ();
+  see_standby ();
   host_.line_path_changed ();
 }
 

@@ -10,6 +10,8 @@ namespace {
 constexpr TimeUs kFirstWait = 20 * kMillisecond, kLongestWait = 500 * kMillisecond;
 // How long a way that is in use may leave that unanswered, in round trips and at least.
 constexpr TimeUs kSilentRoundTrips = 4, kSilentFor = 300 * kMillisecond;
+// What an answer may take beside two round trips, for timers and threads that wake late.
+constexpr TimeUs kAnswerMargin = 25 * kMillisecond;
 // Of the numbers of probes, for each epoch: more than anybody sends.
 constexpr unsigned kNumberBits = 40;
 
@@ -32,6 +34,7 @@ LineWatch::watch (PathGroup *ways, const Transport *transport) {
   ways_ = ways;
   transport_ = transport;
   asked_.clear ();
+  heard_.clear ();
   last_way_ = 0;
   if (!ways_) return;
   ways_->set_observer (this);
@@ -135,7 +138,37 @@ LineWatch::want (Way way) {
 void
 LineWatch::forget (Way way) {
   asked_.erase (way);
+  heard_.erase (way);
   if (last_way_ == way) last_way_ = 0;
+}
+
+TimeUs
+LineWatch::heard_at (Way way) const {
+  const auto found = heard_.find (way);
+  const TimeUs probe = found == heard_.end () ? 0 : found->second.at;
+  return std::max (probe, ways_ ? ways_->last_carried_us (way) : 0);
+}
+
+TimeUs
+LineWatch::answer_time () const {
+  return 2 * liveness_.smoothed_rtt () + kAnswerMargin;
+}
+
+bool
+LineWatch::unanswered (Way way) const {
+  const auto found = heard_.find (way);
+  return found != heard_.end () && found->second.asked != kNever &&
+         heard_at (way) <= found->second.asked;
+}
+
+bool
+LineWatch::missed (Way way) const {
+  return unanswered (way) && clock_.now () - heard_.at (way).asked >= answer_time ();
+}
+
+bool
+LineWatch::quiet (Way way) const {
+  return clock_.now () - heard_at (way) >= answer_time ();
 }
 
 void
@@ -194,6 +227,8 @@ LineWatch::ping (Way way, bool unheard) {
   says.transport = transport_name_;
   const ProbeCodec::Ping ping = codec_.ping (says);
   pings_.sent (clock_.now (), ping.number, static_cast<int> (way));
+  Heard &heard = heard_[way];
+  if (heard.asked == kNever || heard_at (way) > heard.asked) heard.asked = clock_.now ();
   // What is lost is asked again.
   (void)ways_->send_probe (way, {ping.bytes.data (), ping.bytes.size ()});
 }
@@ -242,6 +277,7 @@ LineWatch::group_probe (Way way, ByteView datagram) {
   if (!probe) return;
   hear_transport ();
   last_way_ = way;
+  heard_[way] = {clock_.now (), kNever};
   if (probe->kind == Probe::Kind::ping) {
     if (probe->wanted) observer_.watch_way_wanted (way);
     observer_.watch_transport (probe->transport, probe->anew);

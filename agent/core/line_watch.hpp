@@ -69,6 +69,10 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
   void prove (Way way);   // asks on it until it answers
   void want (Way way);    // asks the peer to send on it, until it has heard
   void forget (Way way);  // before it is removed
+  // Of a ping on that way no answer has come so far, nor anything else.
+  bool unanswered (Way way) const;
+  bool missed (Way way) const;  // nor within the time that an answer takes
+  bool quiet (Way way) const;   // nothing has come for that time, asked or not
   TimeUs round_trip () const { return liveness_.smoothed_rtt (); }
   PingStats pings () { return pings_.stats (clock_.now ()); }
   const ProbeRejections &rejected_probes () const { return codec_.rejections (); }
@@ -81,6 +85,13 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
     std::uint64_t first_number = 0;  // of the ping that asks so
   };
 
+  struct Heard {
+    TimeUs at = 0;          // a probe
+    TimeUs asked = kNever;  // by the first ping since then
+  };
+
+  TimeUs heard_at (Way way) const;
+  TimeUs answer_time () const;
   void liveness_ping (bool unheard) override;
   void liveness_suspect () override;
   void liveness_stalled (TimeUs span) override;
@@ -110,7 +121,8 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
   PingLog pings_;
   Liveness liveness_;
   std::map<Way, Asked> asked_;
-  Way last_way_ = 0;  // on which the peer was heard last
+  std::map<Way, Heard> heard_;  // of the ways that there are
+  Way last_way_ = 0;            // on which the peer was heard last
   bool suspect_ = false, started_ = false, stopped_ = false;
   const std::unique_ptr<Scheduler::Timer> timer_;
 };

@@ -12,6 +12,7 @@ constexpr std::size_t kMaxAttemptBytes = 64;
 constexpr std::size_t kMaxCandidateBytes = 512;
 constexpr std::size_t kMaxNameBytes = 64;
 constexpr std::size_t kMaxTextBytes = 1024;
+constexpr std::size_t kMaxRelays = 8, kMaxAddressBytes = 64;
 constexpr std::size_t kMaxDataBytes = 32 * 1024;
 
 struct KindName {
@@ -72,6 +73,7 @@ to_json (const PeerSignal &signal) {
       if (signal.config) writer.object ("config", network_config_to_json (*signal.config));
       if (signal.new_transport)
         writer.flag ("new-transport", true).text ("transport", std::to_string (signal.transport));
+      if (!signal.without_relays.empty ()) writer.texts ("without-relays", signal.without_relays);
       break;
     case PeerSignal::Kind::candidate:
       writer.text ("candidate", signal.candidate);
@@ -123,6 +125,11 @@ from_json (const std::string &json) {
       signal.config = std::move (*config);
       signal.new_transport = reader->flag_or ("new-transport", false);
       signal.transport = g_ascii_strtoull (reader->text_or ("transport", "").c_str (), nullptr, 10);
+      if (reader->has ("without-relays")) {
+        auto relays = reader->texts ("without-relays", kMaxRelays, kMaxAddressBytes);
+        if (!relays) return relays.error ();
+        signal.without_relays = std::move (*relays);
+      }
       break;
     }
     case PeerSignal::Kind::candidate: {

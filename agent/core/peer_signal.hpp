@@ -3,6 +3,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/network_config.hpp"
 #include "core/secret_key.hpp"
@@ -24,8 +25,10 @@ struct PeerSignal {
   // hello: of the living session that is to get another way, 32 hexadecimal digits; empty for a new
   // one. bye: of the session that is over.
   std::string session;
-  bool new_transport = false;        // hello: the sender's transport has ended
-  std::uint64_t transport = 0;       // and this is the name of the one that it asks for by pings
+  bool new_transport = false;   // hello: the sender's transport has ended
+  std::uint64_t transport = 0;  // and this is the name of the one that it asks for by pings
+  // hello: the way is for the time when the relays at these IP addresses are gone.
+  std::vector<std::string> without_relays;
   std::string candidate;             // candidate
   std::string source, data;          // path: the source's name, and bytes
   P2pError code = P2P_ERROR_CLOSED;  // bye

@@ -48,6 +48,7 @@ class Preparation final : public Attempt::Observer {
   void attempt_path (Path &) override {}
   void attempt_lost (const Error &) override {}
   void attempt_path_changed () override {}
+  void attempt_relay_back () override {}
 
   Done done_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool> (true);

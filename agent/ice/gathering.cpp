@@ -24,7 +24,8 @@ Gathering::Gathering (const IceConfig &config, const LocalAddresses &addresses, 
       nice_ (nice),
       observer_ (observer),
       fronts_ (make_core_object<TurnFronts> (
-          TurnFronts::Config{addresses, !config.local_addresses.empty (), config.turn_tls_database},
+          TurnFronts::Config{addresses, !config.local_addresses.empty (), config.turn_tls_database,
+                             config.one_relay, config.without_relays},
           static_cast<TurnFronts::Observer &> (*this))),
       stun_timer_ (core_loop ().scheduler ().make_timer ([this] {
         stun_ahead_ = true;

@@ -19,6 +19,7 @@ class Gathering final : private TurnFronts::Observer {
     virtual void gathering_done () = 0;
     virtual void gathering_received (ByteView datagram) = 0;  // from the relay in use
     virtual void gathering_relay_lost (const TurnFront &relay) = 0;
+    virtual void gathering_relay_back () = 0;
     virtual void gathering_warning (const Error &warning) = 0;  // also from inside
   };
 
@@ -50,6 +51,7 @@ class Gathering final : private TurnFronts::Observer {
   void fronts_settled () override { look (); }
   void fronts_received (ByteView datagram) override { observer_.gathering_received (datagram); }
   void fronts_lost (const TurnFront &front) override { observer_.gathering_relay_lost (front); }
+  void fronts_relay_back () override { observer_.gathering_relay_back (); }
 
   const IceConfig &config_;
   const LocalAddresses &addresses_;

@@ -1,5 +1,6 @@
 #include "ice/ice_transport.hpp"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <set>
@@ -101,8 +102,12 @@ class NiceIceTransport final : public IceTransport,
   void gathering_done () override;
   void gathering_received (ByteView datagram) override { path_.received (datagram); }
   void gathering_relay_lost (const TurnFront &relay) override {
-    if (&relay == relay_) advance (IceState::failed);
+    if (&relay == relay_)
+      advance (IceState::failed);
+    else if (relay.lost ())
+      warn (*relay.lost ());
   }
+  void gathering_relay_back () override { observer_.ice_relay_back (); }
   void gathering_warning (const Error &warning) override { warn (warning); }
 
   // The observer is never called from inside of a call to this object.
@@ -114,6 +119,7 @@ class NiceIceTransport final : public IceTransport,
   void pass_to_libnice (const RemoteCandidate &candidate);
   void try_tcp ();
   void pass_on_remote_end ();
+  bool note_relays ();
   void resume_pair ();
   void give_up ();
   void advance (IceState next);
@@ -280,6 +286,8 @@ NiceIceTransport::add_remote_candidate (const std::string &sdp) {
   }
   remote_seen_.insert (key);
   remote_candidates_.push_back (sdp);
+  if (note_relays ())
+    later ([] (NiceIceTransport &self) { self.observer_.ice_selected_pair (*self.pair_); });
   if (candidate.use == RemoteCandidate::Use::resolve)
     resolve_remote (std::move (candidate));
   else
@@ -435,6 +443,7 @@ NiceIceTransport::nice_selected (const NicePair &pair) {
   pair_ = pair;
   const auto local = turn::Address::from_sockaddr (pair.local_address);
   relay_ = local && pair.local_type == "relay" ? gathering_.find (*local) : nullptr;
+  (void)note_relays ();
   path_.pair_selected (pair, relay_);
   if (!tcp_waiting_.empty ()) try_tcp ();  // which it does not, with a pair
   // Posted: after the observer's call nothing may be left to do here.
@@ -443,6 +452,26 @@ NiceIceTransport::nice_selected (const NicePair &pair) {
   if (relay_ && relay_->lost ())
     later ([] (NiceIceTransport &self) { self.advance (IceState::failed); });
   observer_.ice_selected_pair (pair);
+}
+
+// What the peer's check told of before its candidate did is a relay as well.
+bool
+NiceIceTransport::note_relays () {
+  if (!pair_) return false;
+  std::vector<std::string> relays;
+  if (const auto local = turn::Address::from_sockaddr (pair_->local_address);
+      local && pair_->local_type == "relay")
+    relays.push_back (local->ip_text ());
+  const auto remote = turn::Address::from_sockaddr (pair_->remote_address);
+  const std::string end =
+      remote ? " " + remote->ip_text () + " " + std::to_string (remote->port) + " typ relay" : "";
+  const bool relayed =
+      remote &&
+      std::any_of (remote_candidates_.begin (), remote_candidates_.end (),
+                   [&] (const std::string &sdp) { return sdp.find (end) != std::string::npos; });
+  if (relayed && (relays.empty () || relays.front () != remote->ip_text ()))
+    relays.push_back (remote->ip_text ());
+  return path_.set_relays (relays);
 }
 
 void

@@ -45,6 +45,9 @@ struct IceConfig {
   std::uint16_t port_min = 0, port_max = 0;  // 0: any
   std::vector<StunServer> stun_servers;
   std::vector<turn::Server> turn_servers;
+  bool one_relay = false;  // of the servers only the first that answers is used
+  // IP addresses of relays that are not used; their servers are asked, and released.
+  std::vector<std::string> without_relays;
   Ref<GTlsDatabase> turn_tls_database;  // whom to trust; none: the system's
   FastUdpWish fast_udp = FastUdpAbilities ();
   // Of an earlier generation, whose other side still lives at the peer. Not set: new ones.
@@ -95,7 +98,10 @@ class IceTransport {
     virtual void ice_gathering_done () = 0;
     virtual void ice_state (IceState state) = 0;  // send from `connected` on
     virtual void ice_selected_pair (const IcePair &pair) = 0;
-    virtual void ice_warning (const Error &warning) = 0;  // a server that could not be used
+    // A server that could not be used, or a relay that was lost and is not in use.
+    virtual void ice_warning (const Error &warning) = 0;
+    // After the loss of a relay, there may be one for another generation.
+    virtual void ice_relay_back () = 0;
   };
 
   // Starts gathering at once, or as soon as the servers' names are looked up (3 s at most). Fails

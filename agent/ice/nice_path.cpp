@@ -336,7 +336,8 @@ NicePath::info () const {
   if (pair_) {
     info.local = pair_->local;
     info.remote = pair_->remote;
-    info.relayed = pair_->relayed;
+    info.relays = relays_;
+    info.relayed = pair_->relayed || !relays_.empty ();
     info.own_relay = pair_->local_type == "relay";
     info.engine = fast_ ? fast_->describe () : relay_ ? "TURN client" : "libnice";
   }

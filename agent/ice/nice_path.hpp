@@ -5,6 +5,8 @@
 #include <nice/agent.h>
 
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ptr.hpp"
@@ -34,6 +36,10 @@ class NicePath final : public Path, private FastUdp::Receiver {
   // What the owner tells it, on the core thread.
   // `relay`: whose relayed address the local candidate is; it outlives the path.
   void pair_selected (const IcePair &pair, TurnFront *relay = nullptr);
+  // IP addresses; true when they are others than before.
+  bool set_relays (const std::vector<std::string> &relays) {
+    return std::exchange (relays_, relays) != relays;
+  }
   void received (ByteView datagram);
   void failed (const Error &error);
   void recovered ();
@@ -74,6 +80,7 @@ class NicePath final : public Path, private FastUdp::Receiver {
   Path::Receiver *receiver_ = nullptr;
   std::optional<IcePair> pair_;
   std::size_t max_datagram_bytes_ = kMinDatagramBytes;  // of pair_
+  std::vector<std::string> relays_;                     // that it takes, by IP address
   std::unique_ptr<FastUdp> fast_;  // of pair_, when it is a direct one over UDP
 
   TurnFront *relay_ = nullptr;  // of pair_, when its local candidate is a relayed one

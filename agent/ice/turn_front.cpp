@@ -81,17 +81,23 @@ TurnFront::show () {
 
 void
 TurnFront::give_up (const Error &why) {
+  if (given_up_) return;
+  observer_.front_warning (why);
+  release ();
+}
+
+void
+TurnFront::release () {
   if (std::exchange (given_up_, true)) return;
   limit_->disarm ();
   sockets_.clear ();
-  observer_.front_warning (why);
   close ();
   observer_.front_settled ();
 }
 
 void
 TurnFront::lose (const std::string &why) {
-  if (lost_ || relayed_.empty ()) return;
+  if (lost_ || given_up_ || relayed_.empty ()) return;
   lost_ = Error{P2P_ERROR_UNREACHABLE,
                 "The relay at " + relayed_.front ().text () + " is lost. " + why};
   close ();
@@ -208,7 +214,7 @@ TurnFront::state () const {
   const turn::Target &target = client.target ();
   out.server = turn::redacted_uri ({target.host, target.port, target.protocol, {}});
   out.realm = client.realm ();
-  out.relayed = relayed_;
+  if (!given_up_) out.relayed = relayed_;
   out.mapped = client.mapped ();
   out.lifetime = client.allocation ().lifetime ();
   out.left = client.allocation ().left ();

@@ -79,8 +79,9 @@ class TurnFront final : private turn::Relay::Observer, private FrontSocket::Owne
   // To another five-tuple, as after a change of the network: only where the server lets the
   // allocation go along (RFC 8016). From where it goes now.
   std::optional<turn::Address> move ();
-  void doubt ();  // nothing comes: the server is asked whether there is still an allocation
-  void close ();  // releases the allocation; libnice's requests are still answered
+  void doubt ();    // nothing comes: the server is asked whether there is still an allocation
+  void release ();  // it is not wanted: as if its server had given none, without a warning
+  void close ();    // releases the allocation; libnice's requests are still answered
   bool closed () const { return relay_.client ().state () == turn::Client::State::closed; }
   TurnRelayState state () const;
 

@@ -9,6 +9,13 @@ namespace p2p {
 
 namespace {
 
+// With one relay only, the next server is asked when those before have not answered for so long
+// (RFC 8305 section 8 has the same for addresses).
+constexpr TimeUs kNextAfter = 250 * kMillisecond;
+// libnice prefers the server that it hears of last, and both sides must prefer the same one, or
+// their pair takes two relays: the first answer waits so long for the others.
+constexpr TimeUs kOrderFor = 100 * kMillisecond;
+
 std::optional<turn::Address>
 parse_ip (const std::string &text) {
   const auto address = turn::Address::parse (text, 0);
@@ -28,7 +35,13 @@ addresses_of (const turn::Server &server, const LookedUp &at) {
 }  // namespace
 
 TurnFronts::TurnFronts (Config config, Observer &observer)
-    : config_ (std::move (config)), observer_ (&observer) {}
+    : config_ (std::move (config)),
+      observer_ (&observer),
+      next_timer_ (core_loop ().scheduler ().make_timer ([this] { begin_next (); })),
+      order_timer_ (core_loop ().scheduler ().make_timer ([this] {
+        order_passed_ = true;
+        tell_in_order ();
+      })) {}
 
 // The way to the server is the one whose end is the candidate's, so that it is the right one to
 // watch; of the others the first, IPv4 before IPv6.
@@ -50,13 +63,33 @@ TurnFronts::host_for (const turn::Server &server, const LookedUp &at) const {
 
 bool
 TurnFronts::add (const turn::Server &server, const LookedUp &at) {
+  if (config_.one && !fronts_.empty ()) {
+    waiting_.push_back ({server, at});
+    if (waiting_.size () == 1) next_timer_->arm (core_loop ().scheduler ().now () + kNextAfter);
+    return true;
+  }
   if (doors_ == kMaxDoors) return false;
+  begin (server, at);
+  return true;
+}
+
+void
+TurnFronts::begin_next () {
+  if (waiting_.empty () || kept_ || doors_ == kMaxDoors) return;
+  const Waiting next = std::move (waiting_.front ());
+  waiting_.erase (waiting_.begin ());
+  if (!waiting_.empty ()) next_timer_->arm (core_loop ().scheduler ().now () + kNextAfter);
+  begin (next.server, next.at);
+}
+
+std::optional<TurnFront::Config>
+TurnFronts::config_for (const turn::Server &server, const LookedUp &at) {
   const auto host = host_for (server, at);
   if (!host) {
     front_warning ({P2P_ERROR_UNREACHABLE, "The TURN server \"" + server.host +
                                                "\" is not used: this machine has only link-local "
                                                "addresses."});
-    return true;
+    return std::nullopt;
   }
   TurnFront::Config config;
   config.server = server;
@@ -70,29 +103,50 @@ TurnFronts::add (const turn::Server &server, const LookedUp &at) {
   const std::string &same_family = host->family == turn::Family::ipv4 ? at.ipv4 : at.ipv6;
   if (config_.bound && !same_family.empty ()) config.local = host;
   config.tls_database = config_.tls_database;
-  doors_ += config.both_families ? 2 : 1;
-  fronts_.push_back (std::make_unique<TurnFront> (core_loop ().context (),
-                                                  core_loop ().scheduler (), config,
-                                                  static_cast<TurnFront::Observer &> (*this)));
-  return true;
+  return config;
+}
+
+void
+TurnFronts::begin (const turn::Server &server, const LookedUp &at) {
+  const auto config = config_for (server, at);
+  if (!config) return;
+  doors_ += config->both_families ? 2 : 1;
+  fronts_.push_back (
+      {*config, std::make_unique<TurnFront> (core_loop ().context (), core_loop ().scheduler (),
+                                             *config, static_cast<TurnFront::Observer &> (*this))});
+}
+
+void
+TurnFronts::scout (const TurnFront::Config &config) {
+  scouts_.push_back (std::make_unique<RelayScout> (core_loop ().context (),
+                                                   core_loop ().scheduler (), config, [this] {
+                                                     core_loop ().post ([weak = weak_from_this ()] {
+                                                       const auto self = weak.lock ();
+                                                       if (!self || !self->observer_) return;
+                                                       self->scouts_.clear ();
+                                                       self->observer_->fronts_relay_back ();
+                                                     });
+                                                   }));
 }
 
 bool
 TurnFronts::settled () const {
-  return std::all_of (fronts_.begin (), fronts_.end (),
-                      [] (const auto &front) { return front->settled (); });
+  return waiting_.empty () &&
+         std::all_of (fronts_.begin (), fronts_.end (), [] (const Entry &entry) {
+           return entry.front->settled () && (entry.told || entry.front->sockets ().empty ());
+         });
 }
 
 bool
 TurnFronts::asked () const {
   return std::all_of (fronts_.begin (), fronts_.end (),
-                      [] (const auto &front) { return front->asked (); });
+                      [] (const Entry &entry) { return entry.front->asked (); });
 }
 
 TurnFront *
 TurnFronts::find (const turn::Address &relayed) const {
-  for (const auto &front : fronts_)
-    if (front->shows (relayed)) return front.get ();
+  for (const Entry &entry : fronts_)
+    if (entry.front->shows (relayed)) return entry.front.get ();
   return nullptr;
 }
 
@@ -100,20 +154,24 @@ void
 TurnFronts::leave () {
   observer_ = nullptr;
   leaving_ = shared_from_this ();
-  for (const auto &front : fronts_) front->close ();
+  waiting_.clear ();
+  scouts_.clear ();
+  next_timer_->disarm ();
+  order_timer_->disarm ();
+  for (const Entry &entry : fronts_) entry.front->close ();
   front_closed ();
 }
 
 void
 TurnFronts::move (const MovedTo &moved) {
-  for (const auto &front : fronts_)
-    if (const auto source = front->move ()) moved (*front, *source);
+  for (const Entry &entry : fronts_)
+    if (const auto source = entry.front->move ()) moved (*entry.front, *source);
 }
 
 std::vector<TurnRelayState>
 TurnFronts::states () const {
   std::vector<TurnRelayState> out;
-  for (const auto &front : fronts_) out.push_back (front->state ());
+  for (const Entry &entry : fronts_) out.push_back (entry.front->state ());
   return out;
 }
 
@@ -122,17 +180,64 @@ TurnFronts::front_warning (const Error &warning) {
   if (observer_) observer_->fronts_warning (warning);
 }
 
+bool
+TurnFronts::wanted (const TurnFront &front) const {
+  if (config_.one && kept_) return false;
+  for (const auto &socket : front.sockets ()) {
+    const std::string ip = socket->server ().relayed ().ip_text ();
+    if (std::find (config_.without.begin (), config_.without.end (), ip) != config_.without.end ())
+      return false;
+  }
+  return true;
+}
+
 void
 TurnFronts::front_allocated (TurnFront &front) {
-  for (const auto &socket : front.sockets ())
-    if (observer_)
-      observer_->fronts_door (
-          {socket->bound ().ip_text (), socket->bound ().port, socket->server ().credentials ()});
+  if (!wanted (front)) {
+    front.release ();
+    return;
+  }
+  if (config_.one) {
+    kept_ = &front;
+    spare_ = std::move (waiting_);
+    waiting_.clear ();
+    for (const Entry &entry : fronts_)
+      if (entry.front.get () != &front) entry.front->release ();
+  }
+  tell_in_order ();
+}
+
+// In the order of configuration, the last one first.
+void
+TurnFronts::tell_in_order () {
+  const bool all = std::all_of (fronts_.begin (), fronts_.end (),
+                                [] (const Entry &entry) { return entry.front->settled (); });
+  if (!all && !order_passed_) {
+    if (!std::exchange (ordering_, true))
+      order_timer_->arm (core_loop ().scheduler ().now () + kOrderFor);
+    return;
+  }
+  for (auto entry = fronts_.rbegin (); entry != fronts_.rend (); ++entry) tell (*entry);
+}
+
+void
+TurnFronts::tell (Entry &entry) {
+  if (!observer_ || entry.front->sockets ().empty () || std::exchange (entry.told, true)) return;
+  for (const auto &socket : entry.front->sockets ())
+    observer_->fronts_door (
+        {socket->bound ().ip_text (), socket->bound ().port, socket->server ().credentials ()});
 }
 
 void
 TurnFronts::front_settled () {
-  if (observer_) observer_->fronts_settled ();
+  if (!observer_) return;
+  // Of those that were begun, none is left to wait for.
+  const bool none = std::all_of (fronts_.begin (), fronts_.end (), [] (const Entry &entry) {
+    return entry.front->settled () && entry.front->sockets ().empty ();
+  });
+  if (none) begin_next ();
+  if (ordering_) tell_in_order ();
+  observer_->fronts_settled ();
 }
 
 void
@@ -143,6 +248,11 @@ TurnFronts::front_received (ByteView datagram) {
 // Whoever hears of it may destroy a good deal, but not what it is called from.
 void
 TurnFronts::front_lost (TurnFront &front) {
+  if (!observer_) return;
+  for (const Entry &entry : fronts_)
+    if (entry.front.get () == &front || config_.one) scout (entry.config);
+  for (const Waiting &spare : std::exchange (spare_, {}))
+    if (const auto config = config_for (spare.server, spare.at)) scout (*config);
   core_loop ().post ([weak = weak_from_this (), &front] {
     const auto self = weak.lock ();
     if (self && self->observer_) self->observer_->fronts_lost (front);
@@ -152,7 +262,7 @@ TurnFronts::front_lost (TurnFront &front) {
 void
 TurnFronts::front_closed () {
   const bool all = std::all_of (fronts_.begin (), fronts_.end (),
-                                [] (const auto &front) { return front->closed (); });
+                                [] (const Entry &entry) { return entry.front->closed (); });
   if (leaving_ && all) core_loop ().post ([self = std::move (leaving_)] {});
 }
 

@@ -8,6 +8,7 @@
 
 #include "ice/local_addresses.hpp"
 #include "ice/name_lookup.hpp"
+#include "ice/relay_scout.hpp"
 #include "ice/turn_front.hpp"
 
 namespace p2p {
@@ -29,18 +30,24 @@ class TurnFronts final : public std::enable_shared_from_this<TurnFronts>,
     virtual void fronts_received (ByteView datagram) = 0;
     // Called by a posted task.
     virtual void fronts_lost (const TurnFront &front) = 0;
+    // Also posted: after a loss, a server gives relays again.
+    virtual void fronts_relay_back () = 0;
   };
   struct Config {
     LocalAddresses addresses;
     bool bound = false;  // the connections to servers begin there as well
     Ref<GTlsDatabase> tls_database;
+    bool one = false;  // only the first that answers is kept; the next is asked a little later
+    // IP addresses: a relay there is released at once.
+    std::vector<std::string> without;
   };
   static constexpr std::size_t kMaxDoors = 8;  // libnice's limit of servers for a component
 
   // Through make_core_object() only.
   TurnFronts (Config config, Observer &observer);
 
-  // Begins an allocation; false when there are as many as libnice takes.
+  // Begins an allocation, or will when those before give none; false when there are as many as
+  // libnice takes.
   bool add (const turn::Server &server, const LookedUp &at);
   bool settled () const;  // no further door will be opened
   bool asked () const;    // libnice has been at every one that there is
@@ -54,6 +61,23 @@ class TurnFronts final : public std::enable_shared_from_this<TurnFronts>,
   std::vector<TurnRelayState> states () const;
 
  private:
+  struct Waiting {
+    turn::Server server;
+    LookedUp at;
+  };
+  struct Entry {
+    TurnFront::Config config;
+    std::unique_ptr<TurnFront> front;
+    bool told = false;  // libnice knows of it
+  };
+
+  std::optional<TurnFront::Config> config_for (const turn::Server &server, const LookedUp &at);
+  void begin (const turn::Server &server, const LookedUp &at);
+  void scout (const TurnFront::Config &config);
+  void begin_next ();
+  bool wanted (const TurnFront &front) const;
+  void tell (Entry &entry);
+  void tell_in_order ();
   std::optional<turn::Address> host_for (const turn::Server &server, const LookedUp &at) const;
   void front_warning (const Error &warning) override;
   void front_allocated (TurnFront &front) override;
@@ -64,9 +88,14 @@ class TurnFronts final : public std::enable_shared_from_this<TurnFronts>,
 
   const Config config_;
   Observer *observer_;
-  std::vector<std::unique_ptr<TurnFront>> fronts_;
-  std::size_t doors_ = 0;                // that may be opened
-  std::shared_ptr<TurnFronts> leaving_;  // itself, until all are closed
+  std::vector<Entry> fronts_;
+  std::vector<Waiting> waiting_, spare_;  // with Config::one: not needed so far, and not any more
+  std::vector<std::unique_ptr<RelayScout>> scouts_;
+  const TurnFront *kept_ = nullptr;  // then, the one
+  const std::unique_ptr<Scheduler::Timer> next_timer_, order_timer_;
+  bool ordering_ = false, order_passed_ = false;  // one has answered, and the others had time
+  std::size_t doors_ = 0;                         // that may be opened
+  std::shared_ptr<TurnFronts> leaving_;           // itself, until all are closed
 };
 
 }  // namespace p2p

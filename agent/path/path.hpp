@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/bytes.hpp"
 #include "base/error.hpp"
@@ -20,6 +21,8 @@ struct PathInfo {
   std::string local;   // candidate type and address, for people: "host 10.0.0.2:4711/udp"
   std::string remote;  // the same for the far end
   bool relayed = false;
+  // IP addresses of the relays that it takes, that of this side first: what it falls with.
+  std::vector<std::string> relays;
   bool own_relay = false;  // by a relay of this side: path_failed means that it was lost
   std::string engine;      // how datagrams are moved: "segmentation, coalescing, own socket"
 };

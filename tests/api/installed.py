@@ -17,7 +17,7 @@ import tempfile
 API = "p2pagent-1.0"
 ELEMENT_PROPERTIES = [
     "uri", "id", "peer", "channel", "rendezvous", "secret", "peer-fingerprint", "identity",
-    "stun-server", "turn-server", "ice-transport-policy", "data-path", "agent", "connection-state", "stats",
+    "stun-server", "turn-server", "turn-standby", "ice-transport-policy", "data-path", "agent", "connection-state", "stats",
     "max-queue-bytes", "ping-interval", "ping-timeout", "peer-comeback-timeout", "idle-timeout",
 ]
 SINK_PROPERTIES = ["wait-for-connection", "reliable", "ordered", "max-packet-lifetime",

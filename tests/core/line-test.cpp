@@ -355,6 +355,95 @@ TEST_F (Lines, ARelayedConnectionMovesToADirectWayOnceThereIsOneAndToNoOtherRela
   });
 }
 
+// The first relay dies and comes back, and then the second one dies; either side may be the one
+// that has TURN servers, or both.
+TEST_F (Lines, WithTwoRelaysTheDeathOfEitherIsNoBreakAndTheOneThatIsBackIsUsedAgain) {
+  each_seed (kSeeds / 50, {}, [&] (World &world) {
+    world.set_links (link_with (10 * kMillisecond));
+    world.set_relays ({"192.0.2.1", "192.0.2.2"});
+    const auto with = world.roll (3);
+    connect (world, [&] (AgentSettings &settings) {
+      if (with == 2 || (with == 0) == (settings.id == "alice")) settings.turn_servers.resize (2);
+    });
+    if (HasFatalFailure ()) return;
+    const auto relay = [] (const Side &side) {
+      const auto relays = side.connection->stats ().snapshot.path->relays;
+      return relays.empty () ? "" : relays.front ();
+    };
+    const auto ready = [&] {
+      return alice.connection->stats ().relay_standby && bob.connection->stats ().relay_standby;
+    };
+    run (world, 3 * kSecond + static_cast<TimeUs> (world.roll (5 * kSecond)));
+    for (const char *dies : {"192.0.2.1", "192.0.2.2"}) {
+      EXPECT_TRUE (ready ());
+      const std::string in_use = relay (alice);
+      EXPECT_EQ (in_use, relay (bob));
+      EXPECT_EQ (in_use, dies);
+      world.set_relay (in_use, false);
+      run (world, 3 * kSecond);
+      for (Side *side : {&alice, &bob}) {
+        EXPECT_EQ (side->told->broken, 0);
+        // The silence, one round trip, and the tick of this test.
+        EXPECT_LE (side->longest_gap, 2 * kSecond + 70 * kMillisecond);
+        EXPECT_NE (relay (*side), in_use);
+      }
+      run (world, 5 * kSecond);
+      EXPECT_FALSE (ready ());
+      world.set_relay (in_use, true);
+      run (world, 30 * kSecond);
+    }
+    finish (world);
+  });
+}
+
+TEST_F (Lines, ARelayThatIsNotInUseIsReplacedAndNothingElseHappens) {
+  each_seed (kSeeds / 50, {}, [&] (World &world) {
+    world.set_links (link_with (10 * kMillisecond));
+    world.set_relays ({"192.0.2.1", "192.0.2.2", "192.0.2.3"});
+    connect (world, [] (AgentSettings &settings) { settings.turn_servers.resize (2); });
+    if (HasFatalFailure ()) return;
+    run (world, 3 * kSecond);
+    EXPECT_TRUE (alice.connection->stats ().relay_standby);
+    world.set_relay ("192.0.2.2", false);
+    run (world, 20 * kSecond);
+    std::uint64_t built = 0, lost = 0;
+    for (Side *side : {&alice, &bob}) {
+      const ConnectionStats stats = side->connection->stats ();
+      EXPECT_TRUE (stats.relay_standby);
+      built += stats.relay_standbys_built;
+      lost += stats.relay_standbys_lost;
+      EXPECT_EQ (stats.snapshot.path->relays, std::vector<std::string>{"192.0.2.1"});
+      EXPECT_EQ (side->told->broken, 0);
+      EXPECT_LE (side->longest_gap, 100 * kMillisecond);
+    }
+    // Whoever hears of the other one first does not miss the one before.
+    EXPECT_GE (built, 3U);
+    EXPECT_GE (lost, 1U);
+    finish (world);
+  });
+}
+
+TEST_F (Lines, WithoutAStandbyTheDeathOfARelayIsABreakThatAnotherOneMends) {
+  each_seed (kSeeds / 250, {}, [&] (World &world) {
+    world.set_links (link_with (10 * kMillisecond));
+    world.set_relays ({"192.0.2.1", "192.0.2.2"});
+    connect (world, [] (AgentSettings &settings) {
+      settings.turn_servers.resize (2);
+      settings.turn_standby = false;
+    });
+    if (HasFatalFailure ()) return;
+    run (world, 10 * kSecond);
+    EXPECT_FALSE (alice.connection->stats ().relay_standby);
+    world.set_relay ("192.0.2.1", false);
+    run (world, 10 * kSecond);
+    for (Side *side : {&alice, &bob}) {
+      EXPECT_EQ (side->told->broken, 1);
+      EXPECT_EQ (side->told->restored, 1);
+    }
+    finish (world);
+  });
+}
+
 // Both sides begin anew at any moment, generations cross, signaling and in-band signals are late,
 // come twice or not at all, and the line dies in between.
 TEST_F (Lines, WhateverTheOrderOfEventsBothSidesMeetAgain) {

@@ -22,6 +22,7 @@ hello () {
   signal.attempt = "a1";
   signal.in_reply_to = "b1";
   signal.config = config;
+  signal.without_relays = {"192.0.2.1", "2001:db8::1"};
   return signal;
 }
 
@@ -55,6 +56,7 @@ TEST (PeerSignal, EveryKindRoundTripsSealedAndInClear) {
       EXPECT_EQ (decoded->attempt, signal.attempt);
       EXPECT_EQ (decoded->in_reply_to, signal.in_reply_to);
       EXPECT_EQ (decoded->candidate, signal.candidate);
+      EXPECT_EQ (decoded->without_relays, signal.without_relays);
       EXPECT_EQ (decoded->source, signal.source);
       EXPECT_EQ (decoded->data, signal.data);
       EXPECT_EQ (decoded->text, signal.text);

@@ -98,6 +98,12 @@ class World {
     std::shared_ptr<int> alive_ = std::make_shared<int> (0);
   };
 
+  struct Laid {
+    std::shared_ptr<MemoryLink> link;
+    bool relayed = false;
+    std::string relay;  // its address, where it takes one of set_relays()
+  };
+
   // Paths: the client makes the link, and tells its number to the other side.
   class Source final : public PathSource {
    public:
@@ -113,10 +119,15 @@ class World {
       } else if (initiator) {
         auto link = std::shared_ptr<MemoryLink> (MemoryLink::create (world_.clock, 1));
         link->set_options (world_.from_client_, world_.to_client_);
-        world_.links_.push_back ({link, world_.relayed_});
+        const std::string relay = world_.free_relay ();
+        if (relay.empty () && !world_.relays_.empty ()) {
+          attempt->fail (0);
+          return attempt;
+        }
+        world_.links_.push_back ({link, world_.relayed_ || !relay.empty (), relay});
         const std::string number = std::to_string (world_.links_.size () - 1);
         world_.after (0, [send, number] { send (ByteView (std::string_view (number))); });
-        attempt->hand_over (link->a (), world_.relayed_);
+        attempt->hand_over (link->a (), world_.links_.back ());
       }
       return attempt;
     }
@@ -127,11 +138,11 @@ class World {
       Opening (World &world, Opened opened) : world_ (world), opened_ (std::move (opened)) {}
       void receive_message (ByteView message) override {
         const Laid &laid = world_.links_.at (std::stoul (message.to_string ()));
-        hand_over (laid.link->b (), laid.relayed);
+        hand_over (laid.link->b (), laid);
       }
-      void hand_over (Path &path, bool relayed) {
-        answer (0, [&world = world_, &path, relayed] () -> Result<std::unique_ptr<Path>> {
-          return std::unique_ptr<Path> (std::make_unique<Borrowed> (world, path, relayed));
+      void hand_over (Path &path, const Laid &laid) {
+        answer (0, [&world = world_, &path, laid] () -> Result<std::unique_ptr<Path>> {
+          return std::unique_ptr<Path> (std::make_unique<Borrowed> (world, path, laid));
         });
       }
       void fail (TimeUs delay) {
@@ -152,8 +163,8 @@ class World {
     };
     class Borrowed final : public Path {
      public:
-      Borrowed (World &world, Path &path, bool relayed)
-          : world_ (world), path_ (path), relayed_ (relayed) {
+      Borrowed (World &world, Path &path, Laid laid)
+          : world_ (world), path_ (path), laid_ (std::move (laid)) {
         world_.borrowed_.insert (this);
       }
       ~Borrowed () override {
@@ -172,15 +183,17 @@ class World {
       std::size_t max_burst_bytes () const override { return path_.max_burst_bytes (); }
       PathInfo info () const override {
         PathInfo info = path_.info ();
-        info.relayed = relayed_;
+        info.relayed = laid_.relayed;
+        if (!laid_.relay.empty ()) info.relays = {laid_.relay};
         return info;
       }
       Scheduler &scheduler () override { return path_.scheduler (); }
+      const std::string &relay () const { return laid_.relay; }
 
      private:
       World &world_;
       Path &path_;
-      const bool relayed_;
+      const Laid laid_;
       Receiver *receiver_ = nullptr;
     };
     friend class World;
@@ -212,6 +225,21 @@ class World {
   }
   // Those that are laid from now on take a relay, or do not.
   void set_relayed (bool relayed) { relayed_ = relayed; }
+  // From now on every path takes the first of these that is up, and if it can be not taken; there
+  // is none without.
+  void set_relays (const std::vector<std::string> &relays) { relays_ = relays; }
+  // Nobody is told.
+  void set_relay (const std::string &relay, bool up) {
+    if (up)
+      relays_down_.erase (relay);
+    else
+      relays_down_.insert (relay);
+    LinkOptions down;
+    down.down = true;
+    for (const auto &laid : links_)
+      if (laid.relay == relay)
+        laid.link->set_options (up ? from_client_ : down, up ? to_client_ : down);
+  }
   // Those that there are end, and both sides are told.
   void fail_links () {
     LinkOptions down;
@@ -236,6 +264,17 @@ class World {
   VirtualScheduler clock;
 
  private:
+  std::string free_relay () const {
+    std::string any;
+    for (const std::string &relay : relays_) {
+      if (relays_down_.count (relay) > 0) continue;
+      if (std::none_of (borrowed_.begin (), borrowed_.end (),
+                        [&] (const Source::Borrowed *path) { return path->relay () == relay; }))
+        return relay;
+      if (any.empty ()) any = relay;
+    }
+    return any;
+  }
   void carry (const std::string &from, const std::string &to, const std::string &message) {
     if (met_.count ({from, to}) == 0 || chance (faults_.loss)) return;
     const int copies = faults_.duplicate && chance (0.3) ? 2 : 1;
@@ -279,11 +318,9 @@ class World {
   LinkOptions from_client_, to_client_;
   bool signaling_up_ = true;
   std::set<std::shared_ptr<std::unique_ptr<Scheduler::Timer>>> timers_;
-  struct Laid {
-    std::shared_ptr<MemoryLink> link;
-    bool relayed = false;
-  };
   std::vector<Laid> links_;
+  std::vector<std::string> relays_;
+  std::set<std::string> relays_down_;
   bool relayed_ = false;
   std::set<Source::Borrowed *> borrowed_;
   std::map<std::string, Client *> clients_;

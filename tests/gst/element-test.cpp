@@ -44,6 +44,7 @@ TEST_P (Element, HasEveryPropertyWithABlurb) {
                                     "identity",
                                     "stun-server",
                                     "turn-server",
+                                    "turn-standby",
                                     "stats",
                                     "ice-transport-policy",
                                     "data-path",

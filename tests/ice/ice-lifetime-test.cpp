@@ -114,6 +114,7 @@ TEST (IceLifetime, MayBeDestroyedByItsObserver) {
     void ice_state (IceState) override {}
     void ice_selected_pair (const IcePair &) override {}
     void ice_warning (const Error &) override {}
+    void ice_relay_back () override {}
   } observer;
   on_core ([&] {
     auto made = IceTransport::create (loopback_config (true), observer);
