@@ -23,7 +23,8 @@
 # natlab.sh exec ha|hb|pub|na|nb|na2|nb2|net COMMAND...   run inside of that namespace
 # natlab.sh vpn a2|b2 up|down        the second way out, before the first one's in the routing table
 # natlab.sh direct block|allow       whether UDP passes between the sides without a relay
-# natlab.sh turn start|stop          coturn in pub, port 3478 over UDP and TCP, user test, password test
+# natlab.sh turn start|stop [10|11]  coturn in pub, port 3478 over UDP and TCP, user test, password test;
+#                                    with a number one that has that address of pub alone
 # natlab.sh loss SIDE PERCENT [in|out]   drop at random in that NAT, one way or both (0: off)
 # natlab.sh udptimeout SIDE SECONDS  how long that NAT keeps a UDP mapping
 # natlab.sh forget SIDE              that NAT forgets all mappings
@@ -328,21 +329,23 @@ NFT
 }
 
 turn() {
+  local name=turn${2:-} at=203.0.113.${2:-10} listen=()
+  listen=(--listening-ip=$at)
+  [ -n "${2:-}" ] || listen+=(--listening-ip=203.0.113.11)
   case $1 in
     start)
-      spawn turn ip netns exec "$lab-pub" turnserver -n \
-        --listening-ip=203.0.113.10 --listening-ip=203.0.113.11 --relay-ip=203.0.113.10 \
+      spawn "$name" ip netns exec "$lab-pub" turnserver -n "${listen[@]}" --relay-ip="$at" \
         --min-port=49152 --max-port=65535 --realm=lab --user=test:test --lt-cred-mech \
         --fingerprint --no-tls --no-dtls --no-cli --log-file=stdout --simple-log \
-        --pidfile="$state/coturn.pid-of-its-own" --userdb="$state/turn.db"
+        --pidfile="$state/co$name.pid-of-its-own" --userdb="$state/$name.db"
       for _ in $(seq 200); do
-        in_ns pub ss -lun | grep -q 203.0.113.10:3478 &&
-          in_ns pub ss -ltn | grep -q 203.0.113.10:3478 && return 0
+        in_ns pub ss -lun | grep -q "$at:3478" &&
+          in_ns pub ss -ltn | grep -q "$at:3478" && return 0
         sleep 0.05
       done
-      die "coturn did not start: $(tail -5 "$state/turn.log")"
+      die "coturn did not start: $(tail -5 "$state/$name.log")"
       ;;
-    stop) end_process turn ;;
+    stop) end_process "$name" ;;
     *) die "turn start or turn stop, not turn $1." ;;
   esac
 }

@@ -17,15 +17,17 @@ constexpr int kMaxMessageBytes = 1 << 20;
 
 struct Raw {
   char *id = nullptr, *peer = nullptr, *secret = nullptr, *rendezvous = nullptr;
-  char *stun = nullptr, *turn = nullptr;
+  char *stun = nullptr;
+  char **turn = nullptr;
   char *times[G_N_ELEMENTS (kTimes)] = {};
   char **set = nullptr;
   gboolean unreliable = FALSE;
 
   ~Raw () {
-    for (char *text : {id, peer, secret, rendezvous, stun, turn}) g_free (text);
+    for (char *text : {id, peer, secret, rendezvous, stun}) g_free (text);
     for (char *text : times) g_free (text);
     g_strfreev (set);
+    g_strfreev (turn);
   }
 };
 
@@ -41,7 +43,7 @@ take (const Raw &raw, Options &options) {
   options.secret = or_empty (raw.secret);
   if (raw.rendezvous) options.rendezvous = raw.rendezvous;
   options.stun = or_empty (raw.stun);
-  options.turn = or_empty (raw.turn);
+  for (char **one = raw.turn; one && *one; one++) options.turn.emplace_back (*one);
   options.unreliable = raw.unreliable;
   for (gsize i = 0; i < G_N_ELEMENTS (kTimes); i++)
     if (raw.times[i]) options.properties.emplace_back (kTimes[i], raw.times[i]);
@@ -68,7 +70,7 @@ parse_options (int argc, char **argv, Options &options) {
       {"secret", 0, 0, G_OPTION_ARG_STRING, &raw.secret, "Shared with it", "SECRET"},
       {"rendezvous", 0, 0, G_OPTION_ARG_STRING, &raw.rendezvous, "Where they meet (local)", "URI"},
       {"stun", 0, 0, G_OPTION_ARG_STRING, &raw.stun, "STUN server", "URI"},
-      {"turn", 0, 0, G_OPTION_ARG_STRING, &raw.turn, "TURN server", "URI"},
+      {"turn", 0, 0, G_OPTION_ARG_STRING_ARRAY, &raw.turn, "A TURN server", "URI"},
       {"rate-kbit", 0, 0, G_OPTION_ARG_INT, &options.rate_kbit,
        "Payload per second; 0: as fast as possible (800)", "KBIT"},
       {"message-bytes", 0, 0, G_OPTION_ARG_INT, &options.message_bytes,

@@ -9,7 +9,8 @@
 namespace lab {
 
 struct Options {
-  std::string id, peer, secret, rendezvous = "local", stun, turn;
+  std::string id, peer, secret, rendezvous = "local", stun;
+  std::vector<std::string> turn;
   int rate_kbit = 800;  // 0: as fast as possible
   int message_bytes = 1000;
   int seconds = 0;   // 0: until it is told by SIGUSR1

@@ -32,11 +32,13 @@ Peer::start () {
   if (!options_.secret.empty ()) p2p_agent_set_secret (agent_.get (), options_.secret.c_str ());
   set_properties ();
   GError *raw = nullptr;
-  const bool good = p2p_agent_set_rendezvous (agent_.get (), options_.rendezvous.c_str (), &raw) &&
-                    (options_.stun.empty () ||
-                     p2p_agent_set_stun_server (agent_.get (), options_.stun.c_str (), &raw)) &&
-                    (options_.turn.empty () ||
-                     p2p_agent_add_turn_server (agent_.get (), options_.turn.c_str (), &raw));
+  const bool good =
+      p2p_agent_set_rendezvous (agent_.get (), options_.rendezvous.c_str (), &raw) &&
+      (options_.stun.empty () ||
+       p2p_agent_set_stun_server (agent_.get (), options_.stun.c_str (), &raw)) &&
+      std::all_of (options_.turn.begin (), options_.turn.end (), [&] (const std::string &uri) {
+        return p2p_agent_add_turn_server (agent_.get (), uri.c_str (), &raw);
+      });
   if (good)
     connection_.reset (
         p2p_agent_open_connection (agent_.get (), options_.peer.c_str (), nullptr, &raw));

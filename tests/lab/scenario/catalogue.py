@@ -34,6 +34,9 @@ MOVES = Expect(events=(QUIET, HEALED), reasons=ANY_OUTAGE, restore_ms=HEALS_MS)
 MOVES_UNTOLD = dataclasses.replace(MOVES, reasons=SUDDEN, restore_ms=DETECT_MS + HEALS_MS)
 # The side that has the relay in use is told; the other one may not notice anything.
 LOSES_RELAY = dataclasses.replace(MOVES, reasons=(*SUDDEN, "relay-lost"))
+# Another relay was ready. A server that is killed says nothing, so that what was sent to it is missed
+# first: the silence, one round trip, and what the machine takes.
+STANDS_BY = dataclasses.replace(NO_ALARM, gap_ms=DETECT_MS + RTT_MS)
 GIVEN_UP = Expect(events=(LOST,), reasons=ANY_OUTAGE, detect_ms=DETECT_MS,
                   removed_ms=(COMEBACK_MS, COMEBACK_MS + 1000), end="removed")
 KILLED = Expect(end="killed")
@@ -91,6 +94,25 @@ OUTAGES = (
     Scenario("turn-restart", "the TURN server, without which nothing passes, begins anew",
              (natlab(1, "turn stop", "change"), natlab(1.5, "turn start")),
              LOSES_RELAY, LOSES_RELAY, nats=("sym", "sym"), turn=True, jitter_s=1, settle_s=4),
+    Scenario("turn-standby", "of two TURN servers, without which nothing passes, the first one dies and "
+             "comes back, and later the second one dies",
+             (natlab(6, "turn stop 10", "change"), natlab(9, "turn start 10"),
+              natlab(32, "turn stop 11", "change")),
+             STANDS_BY, STANDS_BY, nats=("sym", "sym"), turns=(10, 11), jitter_s=1, settle_s=6,
+             patience_s=20),
+    Scenario("turn-standby-policy", "the same with ice-transport-policy=relay",
+             (natlab(6, "turn stop 10", "change"), natlab(9, "turn start 10"),
+              natlab(32, "turn stop 11", "change")),
+             STANDS_BY, STANDS_BY, turns=(10, 11), jitter_s=1, settle_s=6, patience_s=20,
+             peer=("--set", "ice-transport-policy=relay")),
+    # Over TCP, so that the loss of a relay that nothing is sent to is told at once.
+    Scenario("turn-gone-direct", "both TURN servers die, one after the other, and the first one comes "
+             "back, while a direct way is in use",
+             (natlab(3, "turn stop 10", "change"), natlab(5, "turn stop 11", "change"),
+              natlab(7, "turn start 10")),
+             dataclasses.replace(NO_ALARM, gap_ms=GAP_MS),
+             dataclasses.replace(NO_ALARM, gap_ms=GAP_MS), turns=(10, 11), turn_transport="tcp",
+             jitter_s=1, settle_s=8, busy=True),
     Scenario("one-way-30", "what alice sends is lost for 30 s",
              (natlab(1, "loss a 100 out", "outage"), natlab(31, "loss a 0", "usable")),
              # Alice hears bob all the time, until he tells her that he does not hear her.

@@ -50,6 +50,8 @@ class Scenario:
     delay_ms: int = 5  # of each side's wire, one way: the peers' round trip is four of it
     uplink: bool = False  # host a gets its second router before the start; its interface is down
     turn: bool = False
+    turns: tuple = ()  # instead: TURN servers at these addresses of pub, 10 and 11, in this order
+    turn_transport: str = "udp"  # to those
     blocked: bool = False  # from the start, between the two hosts without a relay
     peer: tuple = ()  # options of both programs
     jitter_s: float = 0  # all steps are later by up to that, so that they meet any phase of a timer

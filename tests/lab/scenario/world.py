@@ -11,7 +11,8 @@ import time
 from .story import Story
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
-SERVER = "203.0.113.10"
+PUBLIC = "203.0.113."
+SERVER = PUBLIC + "10"
 RENDEZVOUS_PORT = 7480
 IDS = {"a": "alice", "b": "bob"}
 START_PATIENCE_S = 60  # under valgrind on a busy machine
@@ -105,6 +106,8 @@ class World:
                 self.natlab("link", "a2", "down")
             if self.scenario.turn:
                 self.natlab("turn", "start")
+            for number in self.scenario.turns:
+                self.natlab("turn", "start", str(number))
             if self.scenario.blocked:
                 self.natlab("direct", "block")
             self.start_rendezvous()
@@ -150,6 +153,9 @@ class World:
                    "--rendezvous", f"ws://{SERVER}:{RENDEZVOUS_PORT}", *self.scenario.peer]
         if self.scenario.turn:
             options += ["--turn", f"turn://test:test@{SERVER}:3478"]
+        for number in self.scenario.turns:
+            options += ["--turn", f"turn://test:test@{PUBLIC}{number}:3478"
+                        f"?transport={self.scenario.turn_transport}"]
         program = os.environ.get("P2P_LAB_PEER", self.build / "tests/lab/lab-peer")
         # An identity of its own.
         env = {**os.environ, "XDG_DATA_HOME": str(self.folder / me)}
