@@ -49,8 +49,8 @@ constexpr guint kMaxSpanMs = 60 * 60 * 1000;
  * [property@P2p.Agent:path-order], so that nothing goes around it. Both agents must find each other
  * by signaling, or by their network configurations.
  *
- * Every property may be set at any moment, from any thread, and acts on all links at once, in both
- * directions.
+ * Every property may be set at any moment, from any thread, and has acted on all links, in both
+ * directions, when the call returns.
  *
  * Since: 1.0
  */
@@ -151,7 +151,8 @@ p2p_memory_network_set_property (GObject *object, guint id, const GValue *value,
     now = options;
   }
   if (!priv.network) return;  // under construction
-  p2p::core_loop ().post ([network = priv.network, now] { network->set_options (now); });
+  // What is sent after this call, from whatever thread, meets what was set.
+  p2p::core_loop ().run_sync ([&] { priv.network->set_options (now); });
   g_object_notify_by_pspec (object, pspec);
 }
 
