@@ -32,8 +32,9 @@ SEES_SILENCE = dataclasses.replace(HEALS, reasons=SUDDEN)
 MOVES = Expect(events=(QUIET, HEALED), reasons=ANY_OUTAGE, restore_ms=HEALS_MS)
 # Nobody is told, so that the change is first noticed by the silence after it.
 MOVES_UNTOLD = dataclasses.replace(MOVES, reasons=SUDDEN, restore_ms=DETECT_MS + HEALS_MS)
-# The side that has the relay in use is told; the other one may not notice anything.
-LOSES_RELAY = dataclasses.replace(MOVES, reasons=(*SUDDEN, "relay-lost"))
+# A server that is killed says nothing, and the one that begins anew does not know the relay: the silence
+# comes first. The side that has the relay in use is told then; the other one may not notice anything.
+LOSES_RELAY = dataclasses.replace(MOVES_UNTOLD, reasons=(*SUDDEN, "relay-lost"))
 # Another relay was ready. A server that is killed says nothing, so that what was sent to it is missed
 # first: the silence, one round trip, and what the machine takes.
 STANDS_BY = dataclasses.replace(NO_ALARM, gap_ms=DETECT_MS + RTT_MS)
