@@ -236,7 +236,7 @@ Liveness::take_rtt (TimeUs now, TimeUs rtt) {
     rttvar_ += ((off < 0 ? -off : off) - rttvar_) / 4;
     srtt_ += off / 8;
   } else {
-    srtt_ = rtt;
+    srtt_ = std::max<TimeUs> (rtt, 1);
     rttvar_ = rtt / 2;
     rtt_measured_ = true;
   }

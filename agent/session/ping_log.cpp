@@ -37,9 +37,9 @@ PingLog::answered (TimeUs now, std::uint64_t number) {
   if (entry->fate == Fate::lost) --stats_.pings_lost;
   entry->fate = Fate::answered;
   ++stats_.pongs_received;
+  const Answer answer{now - entry->sent_at, entry->way};
   // Never 0, which means that nothing was measured.
-  const Answer answer{std::max<TimeUs> (now - entry->sent_at, 1), entry->way};
-  if (answer.way == way_) take_rtt (answer.rtt);
+  if (answer.way == way_) take_rtt (std::max<TimeUs> (answer.rtt, 1));
   return answer;
 }
 

@@ -157,6 +157,7 @@ start_server (const char *program, char **options, std::size_t clients) {
                                     "0"};
   for (; *options; ++options) words.emplace_back (*options);
   std::vector<char *> argv;
+  argv.reserve (words.size () + 1);
   for (std::string &word : words) argv.push_back (word.data ());
   argv.push_back (nullptr);
   int out = -1;

@@ -32,6 +32,16 @@ TEST (PingLog, TellsRoundTripAndWayOfAnAnsweredPing) {
   EXPECT_EQ (second->way, 4);
 }
 
+// What is taken from the answer's time is when it was asked: not before what it has to prove.
+TEST (PingLog, AnAnswerInTheSameMicrosecondTookNoTimeAndIsMeasuredAllTheSame) {
+  PingLog log;
+  log.sent (kMs, 1, 0);
+  const auto answer = log.answered (kMs, 1);
+  ASSERT_TRUE (answer);
+  EXPECT_EQ (answer->rtt, 0);
+  EXPECT_EQ (log.stats (kMs).smoothed_rtt_us, 1) << "0 would mean that nothing was measured";
+}
+
 TEST (PingLog, AnAnswerCountsOnceAndOnlyForOurPings) {
   PingLog log;
   log.sent (0, 1, 0);
