@@ -12,10 +12,11 @@ namespace p2p::turn {
 
 // Of one socket; the handshake is another thread's.
 struct Losses {
-  std::atomic<bool> forgiven{
-      false};                        // from when on: a handshake fails at once where nobody listens
-  std::atomic<bool> lost{false};     // something that was to be sent, since it was last looked at
-  std::atomic<bool> refused{false};  // the kernel heard that nobody listens there; the same
+  // Set after the handshake, which is to fail at once where nobody listens.
+  std::atomic<bool> forgiven{false};
+  // Since they were last looked at: something that was to be sent, and the kernel's word that
+  // nobody listens there.
+  std::atomic<bool> lost{false}, refused{false};
 };
 
 Ref<GDatagramBased> make_lossy_socket (Ref<GSocket> socket, std::shared_ptr<Losses> losses);

@@ -40,46 +40,47 @@ struct Side final : LineWatch::Observer {
   bool wants = false;
 };
 
+class LineWatchTest : public testing::Test {
+ protected:
+  LineWatchTest () {
+    LinkOptions slow;
+    slow.delay = kOneWay;
+    link->set_options (slow);
+    server.ways.add (link->a ());
+    client.ways.add (link->b ());
+  }
+  ~LineWatchTest () override {
+    server.watch.stop ();
+    client.watch.stop ();
+  }
+
+  VirtualScheduler clock;
+  const std::unique_ptr<MemoryLink> link = MemoryLink::create (clock, 1);
+  Side server{clock, false}, client{clock, true};
+};
+
 }  // namespace
 
 // It asks for one that is older than the peer's; the answer to that question comes together with
 // what the peer has, and does not stand for an answer to the next one.
-TEST (LineWatchTest, APeerThatHasANewerTransportIsAskedForOneThatIsNewerStill) {
-  VirtualScheduler clock;
-  LinkOptions slow;
-  slow.delay = kOneWay;
-  const auto link = MemoryLink::create (clock, 1);
-  link->set_options (slow);
-  Side living (clock, false), restarted (clock, true);
-  living.ways.add (link->a ());
-  restarted.ways.add (link->b ());
-  living.transport = 7;
-  living.watch.set_transport (living.transport, false);
-  living.watch.watch (&living.ways, nullptr);
-  restarted.transport = 5;
-  restarted.wants = true;
-  restarted.watch.set_transport (restarted.transport, true);
-  restarted.watch.watch (&restarted.ways, nullptr);
-  restarted.watch.start_broken (BreakReason::transport);
-  restarted.watch.prove (restarted.ways.in_use ());
+TEST_F (LineWatchTest, APeerThatHasANewerTransportIsAskedForOneThatIsNewerStill) {
+  server.transport = 7;
+  server.watch.set_transport (server.transport, false);
+  server.watch.watch (&server.ways, nullptr);
+  client.transport = 5;
+  client.wants = true;
+  client.watch.set_transport (client.transport, true);
+  client.watch.watch (&client.ways, nullptr);
+  client.watch.start_broken (BreakReason::transport);
+  client.watch.prove (client.ways.in_use ());
   clock.run_for (6 * kOneWay);
-  EXPECT_EQ (restarted.transport, 8U);
-  EXPECT_EQ (living.heard, 8U);
-  living.watch.stop ();
-  restarted.watch.stop ();
+  EXPECT_EQ (client.transport, 8U);
+  EXPECT_EQ (server.heard, 8U);
 }
 
 // Both ask for a transport, and a client begins when it is answered: by then it must know that the
 // other name is the greater one.
-TEST (LineWatchTest, WhatIsToldInReturnForAPingIsHeardBeforeItsAnswer) {
-  VirtualScheduler clock;
-  LinkOptions slow;
-  slow.delay = kOneWay;
-  const auto link = MemoryLink::create (clock, 1);
-  link->set_options (slow);
-  Side server (clock, false), client (clock, true);
-  server.ways.add (link->a ());
-  client.ways.add (link->b ());
+TEST_F (LineWatchTest, WhatIsToldInReturnForAPingIsHeardBeforeItsAnswer) {
   server.transport = 7;
   client.transport = 5;
   for (Side *side : {&server, &client}) {
@@ -89,6 +90,4 @@ TEST (LineWatchTest, WhatIsToldInReturnForAPingIsHeardBeforeItsAnswer) {
   client.watch.prove (client.ways.in_use ());
   clock.run_for (3 * kOneWay);
   EXPECT_EQ (client.heard_before_answer, 7U);
-  server.watch.stop ();
-  client.watch.stop ();
 }

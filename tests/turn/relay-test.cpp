@@ -1,6 +1,7 @@
 // The TURN client on real sockets, through a real server (coturn).
 #include "coturn.hpp"
 #include "relay_end.hpp"
+#include "silent_socket.hpp"
 #include "turn/udp_race.hpp"
 
 namespace p2p::test {
@@ -250,21 +251,6 @@ TEST_P (TurnRelays, AThousandOfOneProcessAreAllocatedAndReleased) {
 }
 
 INSTANTIATE_TEST_SUITE_P (Coturn, TurnRelays, testing::Values (Protocol::udp));
-
-// A socket that takes everything and says nothing.
-Ref<GSocket>
-silent_socket (Address *where) {
-  auto socket = Ref<GSocket>::adopt (
-      g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, nullptr));
-  const auto any =
-      Ref<GSocketAddress>::adopt (g_inet_socket_address_new_from_string ("127.0.0.1", 0));
-  EXPECT_TRUE (g_socket_bind (socket.get (), any.get (), FALSE, nullptr));
-  const auto bound =
-      Ref<GSocketAddress>::adopt (g_socket_get_local_address (socket.get (), nullptr));
-  *where = *Address::parse ("127.0.0.1",
-                            g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (bound.get ())));
-  return socket;
-}
 
 std::uint16_t
 remote_port (GSocket *socket) {
