@@ -29,17 +29,16 @@ class IceStandby : public testing::Test {
   static std::vector<std::string> relays (const IceEnd &end) {
     return end.transport->path ().info ().relays;
   }
-  // The relay that both have; libnice goes on to better pairs after the first, so that with all
-  // candidates there it is the one at the server that was configured first.
-  static bool settled (const IceCouple &couple, const std::string &ip) {
-    return wait_until (
-               [&] { return couple.a.gathering_done == 1 && couple.b.gathering_done == 1; }) &&
-           wait_until ([&] {
-             return couple.a.states.back () == IceState::ready &&
-                    couple.b.states.back () == IceState::ready &&
-                    relays (couple.a) == std::vector<std::string>{ip} &&
-                    relays (couple.b) == relays (couple.a);
-           });
+  // Both have a pair that takes one server. That is mostly the one configured first, but where the
+  // check through another is answered before, libnice drops what is not yet begun (RFC 5245
+  // section 8.1.2).
+  static bool share_one (const IceCouple &couple) {
+    return wait_until ([&] {
+      return couple.a.gathering_done == 1 && couple.b.gathering_done == 1 &&
+             couple.a.states.back () == IceState::ready &&
+             couple.b.states.back () == IceState::ready && relays (couple.a).size () == 1 &&
+             relays (couple.b) == relays (couple.a);
+    });
   }
   static bool shows (const IceEnd &end, const std::string &ip) {
     return std::any_of (
@@ -54,7 +53,7 @@ TEST_F (IceStandby, BothSidesUseOneServerAndKeepTheOther) {
   IceCouple couple;
   ASSERT_TRUE (couple.connect (config (true), config (false)));
   ASSERT_TRUE (couple.wait_usable ());
-  ASSERT_TRUE (settled (couple, kFirst));
+  ASSERT_TRUE (share_one (couple));
   ASSERT_TRUE (couple.exchange ("through one"));
   on_core ([&] {
     EXPECT_TRUE (shows (couple.a, kFirst) && shows (couple.a, kSecond));
@@ -65,11 +64,12 @@ TEST_F (IceStandby, BothSidesUseOneServerAndKeepTheOther) {
 TEST_F (IceStandby, WhatSharesNoRelayOutlivesTheServerOfTheOther) {
   IceCouple in_use, standby;
   IceConfig a = config (true), b = config (false);
+  a.without_relays = b.without_relays = {kSecond};
   ASSERT_TRUE (in_use.connect (a, b));
-  ASSERT_TRUE (settled (in_use, kFirst));
+  ASSERT_TRUE (share_one (in_use));
   a.without_relays = b.without_relays = {kFirst};
   ASSERT_TRUE (standby.connect (a, b));
-  ASSERT_TRUE (settled (standby, kSecond));
+  ASSERT_TRUE (share_one (standby));
   ASSERT_TRUE (in_use.exchange ("first"));
   on_core ([&] {
     for (const IceEnd *end : {&standby.a, &standby.b}) {
