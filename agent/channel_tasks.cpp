@@ -1,7 +1,5 @@
 #include "channel_tasks.hpp"
 
-#include <algorithm>
-
 #include "boxes.hpp"
 
 namespace p2p {
@@ -165,11 +163,8 @@ ChannelTasks::drop_ended () {
   {
     const std::lock_guard lock (mutex_);
     for (Queue *queue : {&outgoing_, &unkept_, &incoming_})
-      queue->erase (std::remove_if (queue->begin (), queue->end (),
-                                    [] (const Operation &operation) {
-                                      return operation.task && operation.task->ended ();
-                                    }),
-                    queue->end ());
+      queue->remove_if (
+          [] (const Operation &operation) { return operation.task && operation.task->ended (); });
   }
   pump ();
 }

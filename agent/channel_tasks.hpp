@@ -1,11 +1,11 @@
 // The asynchronous side of a channel: pending sends, flushes and receives, each in order, moved on
 // whenever the port says that something may have changed. Thread-safe.
 #pragma once
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
 
+#include "base/fifo.hpp"
 #include "core/channel_port.hpp"
 #include "pending_task.hpp"
 #include "source_alarm.hpp"
@@ -32,7 +32,7 @@ class ChannelTasks : public std::enable_shared_from_this<ChannelTasks> {
     Message message;
     std::uint64_t ticket = 0;  // of a message that was sent and is to be durable
   };
-  using Queue = std::deque<Operation>;
+  using Queue = Fifo<Operation>;
 
   std::shared_ptr<PendingTask> pend (Ref<GTask> task);
   void add (Queue &queue, Operation operation);

@@ -171,16 +171,13 @@ void
 ChannelPort::confirm (std::uint64_t seq) {
   Lock lock (mutex_);
   bool here = false;
-  for (auto message = unconfirmed_.begin (); message != unconfirmed_.end ();) {
-    if (message->seq != seq && !(options_.ordered && message->seq < seq)) {
-      ++message;
-      continue;
-    }
-    here |= message->seq == seq;
-    taken_bytes_ += message_cost (*message);
-    taken_.push_back (std::move (*message));
-    message = unconfirmed_.erase (message);
-  }
+  unconfirmed_.remove_if ([&] (Message &message) {
+    if (message.seq != seq && !(options_.ordered && message.seq < seq)) return false;
+    here |= message.seq == seq;
+    taken_bytes_ += message_cost (message);
+    taken_.push_back (std::move (message));
+    return true;
+  });
   if (!here && options_.ordered && !confirmed_ahead_.empty ())
     confirmed_ahead_.back () = std::max (confirmed_ahead_.back (), seq);
   else if (!here && confirmed_ahead_.size () < kMaxConfirmedAhead)

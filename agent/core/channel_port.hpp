@@ -3,7 +3,6 @@
 // ChannelPump (channel_pump.hpp).
 #pragma once
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -11,6 +10,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "base/fifo.hpp"
 #include "session/session.hpp"
 
 namespace p2p {
@@ -84,12 +84,12 @@ class ChannelPort {
   mutable std::mutex mutex_;
   std::condition_variable incoming_changed_, outgoing_changed_;
   // All below is guarded by mutex_.
-  std::deque<Message> outgoing_, incoming_;
-  std::deque<Message> taken_;                  // by the application, to be confirmed by the core
-  std::deque<Message> unconfirmed_;            // taken, with manual_confirm
-  std::deque<std::uint64_t> confirmed_ahead_;  // by their numbers, of what never came here
-  std::uint64_t accepted_ = 0, kept_ = 0;      // messages: taken from the application, and durable
-  std::uint64_t passed_ = 0;                   // to the session
+  Fifo<Message> outgoing_, incoming_;
+  Fifo<Message> taken_;                    // by the application, to be confirmed by the core
+  Fifo<Message> unconfirmed_;              // taken, with manual_confirm
+  Fifo<std::uint64_t> confirmed_ahead_;    // by their numbers, of what never came here
+  std::uint64_t accepted_ = 0, kept_ = 0;  // messages: taken from the application, and durable
+  std::uint64_t passed_ = 0;               // to the session
   bool restored_ = false, attached_ = false;
   std::optional<std::uint64_t> resume_seq_;
   std::uint64_t outgoing_bytes_ = 0, incoming_bytes_ = 0, taken_bytes_ = 0;

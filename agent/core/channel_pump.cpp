@@ -68,8 +68,8 @@ ChannelPump::close_asked () const {
 void
 ChannelPump::confirm_taken () {
   const auto keep = shared_from_this ();
-  std::deque<Message> taken;
-  std::deque<std::uint64_t> ahead;
+  Fifo<Message> taken;
+  Fifo<std::uint64_t> ahead;
   {
     const std::lock_guard lock (port_->mutex_);
     taken.swap (port_->taken_);
@@ -214,14 +214,14 @@ ChannelPump::received (Message message) {
   port_->incoming_bytes_ += message_cost (message);
   port_->incoming_.push_back (std::move (message));
   if (channel_) port_->stats_ = channel_->stats ();
-  lock.unlock ();
-  watch_taken ();
+  const TimeUs now = core_loop ().scheduler ().now ();
+  if (!std::exchange (port_->taken_watched_, true)) taken_watch_->arm (now + kTakenWatch);
   if (std::exchange (readers_woken_, true)) {
     readers_wait_ = true;
     return;
   }
-  turn_end_->arm (core_loop ().scheduler ().now ());
-  wake_readers ();
+  turn_end_->arm (now);
+  port_->notify (&port_->incoming_changed_, std::move (lock));
 }
 
 void

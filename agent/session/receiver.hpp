@@ -1,11 +1,11 @@
 // The receiving direction of a channel: what arrived, what the application has taken of it, and
 // when that is to be confirmed. It decides what is delivered; the session calls the application.
 #pragma once
-#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "session/assembler.hpp"
 #include "session/wire.hpp"
 
@@ -93,10 +93,10 @@ class Receiver {
   wire::DirectionState state = wire::DirectionState::open;
   bool forgettable = false;  // the peer has given the direction up or knows that it is over
 
-  ChannelImpl *channel = nullptr;                    // null when only the memory of it is left
-  std::shared_ptr<Stream> stream;                    // of OPEN and END; null while detached
-  std::uint64_t next_implied_seq = 0;                // of the next record of the stream
-  std::deque<std::shared_ptr<Stream>> held_streams;  // not read while it is full
+  ChannelImpl *channel = nullptr;              // null when only the memory of it is left
+  std::shared_ptr<Stream> stream;              // of OPEN and END; null while detached
+  std::uint64_t next_implied_seq = 0;          // of the next record of the stream
+  Fifo<std::shared_ptr<Stream>> held_streams;  // not read while it is full
   std::vector<std::shared_ptr<Stream>> uncredited_streams;  // without credit while it is throttled
   std::unique_ptr<Scheduler::Timer> end_timer, confirm_timer;
   bool confirm_waits = false;  // confirm_timer is armed

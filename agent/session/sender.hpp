@@ -1,13 +1,13 @@
 // The sending direction of a channel: accepts messages, puts them onto the transport in bounded
 // amounts, and keeps what may have to be sent again.
 #pragma once
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
 
+#include "base/fifo.hpp"
 #include "session/wire.hpp"
 
 namespace p2p {
@@ -112,7 +112,7 @@ class Sender {
   virtual void place (std::uint64_t seq, std::uint64_t peer_end);
   virtual void pump_messages () = 0;  // the direction is announced
   virtual std::uint64_t first_seq () const = 0;
-  virtual const std::deque<Item> &waiting () const = 0;
+  virtual const Fifo<Item> &waiting () const = 0;
   virtual void enqueue (Item item) = 0;
   virtual std::uint64_t held_bytes () const = 0;  // with overhead, for room()
   void write_end_once ();
@@ -157,11 +157,11 @@ class ReliableSender final : public Sender {
   void pump_ordered ();
   void pump_unordered ();
   std::uint64_t first_seq () const override;
-  const std::deque<Item> &waiting () const override { return items_; }
+  const Fifo<Item> &waiting () const override { return items_; }
   void enqueue (Item item) override;
   std::uint64_t held_bytes () const override;
 
-  std::deque<Item> items_;  // in order of sequence numbers, from base_seq_ on
+  Fifo<Item> items_;  // in order of sequence numbers, from base_seq_ on
   std::uint64_t base_seq_ = 0;
   std::size_t cursor_ = 0;                                     // the next to write
   std::uint64_t sent_end_ = 0;                                 // above all that was ever written
@@ -190,7 +190,7 @@ class UnreliableSender final : public Sender {
   void resume (const wire::HelloIncoming *known) override;
   void pump_messages () override;
   std::uint64_t first_seq () const override { return 0; }
-  const std::deque<Item> &waiting () const override { return waiting_; }
+  const Fifo<Item> &waiting () const override { return waiting_; }
   void enqueue (Item item) override;
   std::uint64_t held_bytes () const override { return held_bytes_; }
 
@@ -204,7 +204,7 @@ class UnreliableSender final : public Sender {
   void arm_timer ();
   TimeUs now () const { return host_.scheduler () ? host_.scheduler ()->now () : 0; }
 
-  std::deque<Item> waiting_;              // in order of sequence numbers
+  Fifo<Item> waiting_;                    // in order of sequence numbers
   std::map<std::uint64_t, Item> flying_;  // datagrams by tag
   std::map<StreamId, StreamItem> message_streams_;
   std::uint64_t held_bytes_ = 0;

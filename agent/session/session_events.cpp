@@ -128,7 +128,7 @@ SessionImpl::handle_datagram (ByteView bytes, bool may_keep) {
   Receiver *receiver = established_ ? find_receiver (datagram->id) : nullptr;
   if (!receiver) {
     if (!may_keep || (established_ && seen_ids_.contains (datagram->id))) return;
-    early_datagrams_.emplace_back (bytes.begin (), bytes.end ());
+    early_datagrams_.push_back ({bytes.begin (), bytes.end ()});
     early_datagram_bytes_ += bytes.size;
     while (early_datagrams_.size () > kMaxEarlyDatagrams ||
            early_datagram_bytes_ > kMaxEarlyDatagramBytes) {

@@ -7,12 +7,12 @@
 // work. So the observer may call anything from inside a callback, and no loop of the session is
 // ever entered twice.
 #pragma once
-#include <deque>
 #include <map>
 #include <memory>
 #include <set>
 #include <unordered_map>
 
+#include "base/fifo.hpp"
 #include "session/memory_codec.hpp"
 #include "session/receiver.hpp"
 #include "session/sender.hpp"
@@ -225,14 +225,14 @@ class SessionImpl final : public Session, private Transport::Observer, private S
   RangeSet seen_ids_;
   std::unordered_map<StreamId, std::shared_ptr<Stream>> streams_;
   std::vector<std::shared_ptr<Stream>> early_streams_;  // before the hello, or before their OPEN
-  std::deque<std::vector<std::uint8_t>> early_datagrams_;
+  Fifo<std::vector<std::uint8_t>> early_datagrams_;
   std::size_t early_datagram_bytes_ = 0;
   std::uint64_t early_datagrams_dropped_ = 0;
   bool early_due_ = false;  // something that waited may be read now
   // Bytes of incomplete messages, of all channels. Above the budget one stream goes on at a time.
   std::uint64_t assembling_bytes_ = 0;
   std::weak_ptr<Stream> elected_;
-  std::deque<std::shared_ptr<Stream>> budget_waiting_;
+  Fifo<std::shared_ptr<Stream>> budget_waiting_;
 
   std::unordered_map<std::uint64_t, std::uint64_t> datagram_tags_;  // to the channel id
   std::uint64_t next_tag_ = 0;

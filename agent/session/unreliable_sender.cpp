@@ -90,7 +90,7 @@ UnreliableSender::send_again (Item item) {
   const auto at = std::lower_bound (
       waiting_.begin (), waiting_.end (), item,
       [] (const Item &a, const Item &b) { return a.message.seq < b.message.seq; });
-  waiting_.insert (at, std::move (item));
+  waiting_.insert (static_cast<std::size_t> (at - waiting_.begin ()), std::move (item));
   return true;
 }
 

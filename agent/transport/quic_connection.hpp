@@ -7,7 +7,6 @@
 #include <ngtcp2/ngtcp2_crypto.h>
 
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>

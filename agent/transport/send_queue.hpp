@@ -4,10 +4,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <vector>
 
 #include "base/bytes.hpp"
+#include "base/fifo.hpp"
 #include "base/ptr.hpp"
 
 namespace p2p {
@@ -43,7 +43,7 @@ class SendQueue {
   void append (const Ref<GBytes> &bytes, ByteView view);
   void copy (ByteView view);
 
-  std::deque<Chunk> chunks_;
+  Fifo<Chunk> chunks_;
   Slab slab_;
   std::size_t next_ = 0;    // chunk to send from
   std::size_t within_ = 0;  // bytes of it that have left

@@ -3,11 +3,11 @@
 // own, confirmations and the like, and goes first. Core thread only.
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <unordered_map>
 #include <vector>
 
+#include "base/fifo.hpp"
 #include "transport/transport.hpp"
 
 namespace p2p {
@@ -26,8 +26,8 @@ class TurnQueue {
 
   // What one flow has to send.
   struct Turn {
-    std::deque<StreamId> streams;
-    std::deque<QueuedDatagram> datagrams;
+    Fifo<StreamId> streams;
+    Fifo<QueuedDatagram> datagrams;
     std::size_t datagram_bytes = 0;
     bool datagram_next = false;  // they take turns with the streams, packet by packet
     bool empty () const { return streams.empty () && datagrams.empty (); }
