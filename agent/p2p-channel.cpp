@@ -1,4 +1,5 @@
 // The class of P2pChannel: its life, properties and signals, and the functions for the whole of it.
+#include "base/packed_memory.hpp"
 #include "boxes.hpp"
 #include "private.hpp"
 
@@ -146,7 +147,7 @@ p2p_channel_class_init (P2pChannelClass *klass) {
 P2pChannel *
 p2p::channel_new (std::shared_ptr<ChannelPort> port, P2pConnection *connection) {
   auto *self = static_cast<P2pChannel *> (g_object_new (P2P_TYPE_CHANNEL, nullptr));
-  self->priv->tasks = std::make_shared<ChannelTasks> (port);
+  self->priv->tasks = p2p::make_packed<ChannelTasks> (port);
   self->priv->port = std::move (port);
   self->priv->connection = std::make_unique<WeakObject<P2pConnection>> (connection);
   return self;

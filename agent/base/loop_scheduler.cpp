@@ -2,6 +2,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/packed_memory.hpp"
 #include "base/ptr.hpp"
 #include "base/scheduler.hpp"
 
@@ -39,11 +40,11 @@ struct LoopScheduler::State {
   TimeUs turn = 0;  // nothing is armed for before the turn that is under way
 };
 
-class LoopScheduler::LoopTimer final : public Scheduler::Timer {
+class LoopScheduler::LoopTimer final : public Packed, public Scheduler::Timer {
  public:
   LoopTimer (std::shared_ptr<State> state, std::function<void ()> callback)
       : state_ (std::move (state)),
-        callback_ (std::make_shared<std::function<void ()>> (std::move (callback))) {}
+        callback_ (make_packed<std::function<void ()>> (std::move (callback))) {}
   ~LoopTimer () override {
     if (listed) state_->leave (*this);
   }

@@ -9,6 +9,7 @@
 #define P2P_THREAD_ANNOTATION(x)
 #endif
 #define P2P_GUARDED_BY(mutex) P2P_THREAD_ANNOTATION (guarded_by (mutex))
+#define P2P_REQUIRES(mutex) P2P_THREAD_ANNOTATION (requires_capability (mutex))
 
 namespace p2p {
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/packed_memory.hpp"
 #include "core/network_config.hpp"
 #include "core/path_race.hpp"
 #include "core/path_source.hpp"
@@ -26,7 +27,7 @@ struct AttemptConfig {
   std::vector<std::shared_ptr<PathSource>> sources;
 };
 
-class Attempt final : private IceTransport::Observer, private PathRace::Observer {
+class Attempt final : public Packed, private IceTransport::Observer, private PathRace::Observer {
  public:
   class Observer {
    public:

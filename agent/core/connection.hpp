@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/mutex.hpp"
+#include "base/packed_memory.hpp"
 #include "core/agent_link.hpp"
 #include "core/channel_pump.hpp"
 #include "core/connection_core.hpp"
@@ -18,7 +19,8 @@
 
 namespace p2p {
 
-class Connection final : public ConnectionCore,
+class Connection final : public Packed,
+                         public ConnectionCore,
                          public std::enable_shared_from_this<Connection>,
                          private Generation::Host,
                          private Negotiation::Host,

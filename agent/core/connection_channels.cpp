@@ -55,8 +55,7 @@ Connection::session_channel_opened (Channel &channel) {
     auto &slot = ports_[channel.name ()];
     opened_here_too = slot && slot->is_open ();
     if (!opened_here_too)
-      slot =
-          std::make_shared<ChannelPort> (channel.name (), channel.options (), max_message_bytes_);
+      slot = make_packed<ChannelPort> (channel.name (), channel.options (), max_message_bytes_);
     port = slot;
   }
   const auto pump = add_pump (port, !opened_here_too);
@@ -71,7 +70,7 @@ std::shared_ptr<ChannelPump>
 Connection::add_pump (const std::shared_ptr<ChannelPort> &port, bool by_peer) {
   for (const Entry &entry : entries_)
     if (entry.pump->port () == port) return entry.pump;
-  auto pump = std::make_shared<ChannelPump> (port);
+  auto pump = make_packed<ChannelPump> (port);
   pump->start ();
   entries_.push_back ({pump, nullptr, by_peer});
   return pump;

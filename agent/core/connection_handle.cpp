@@ -129,12 +129,12 @@ Connection::open_channel (const std::string &name, const ChannelOptions &options
                  : Error{P2P_ERROR_CLOSED, "The connection to \"" + peer_ + "\" is closed."};
     auto &slot = ports_[name];
     if (slot && slot->is_open ()) return slot;
-    slot = port = std::make_shared<ChannelPort> (name, options, max_message_bytes_);
+    slot = port = make_packed<ChannelPort> (name, options, max_message_bytes_);
   }
   core_loop ().post ([self = shared_from_this (), port] {
     if (self->removed_) {
       const ConnectionSnapshot now = self->snapshot ();
-      std::make_shared<ChannelPump> (port)->closed (now.error);
+      make_packed<ChannelPump> (port)->closed (now.error);
       return;
     }
     const auto pump = self->add_pump (port, false);

@@ -91,8 +91,7 @@ Connection::restore (const SessionRecord &record, const std::vector<MemoryItem> 
       const MutexLock lock (mutex_);
       auto &slot = ports_[channel->name ()];
       if (!slot || !slot->is_open ())
-        slot = std::make_shared<ChannelPort> (channel->name (), channel->options (),
-                                              max_message_bytes_);
+        slot = make_packed<ChannelPort> (channel->name (), channel->options (), max_message_bytes_);
       port = slot;
     }
     const auto pump = add_pump (port, channel->by_peer ());

@@ -7,12 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "base/packed_memory.hpp"
 #include "core/attempt.hpp"
 #include "core/peer_signal.hpp"
 
 namespace p2p {
 
-class Generation final : private Attempt::Observer {
+class Generation final : public Packed, private Attempt::Observer {
  public:
   class Host {
    public:

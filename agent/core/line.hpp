@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/packed_memory.hpp"
 #include "core/line_watch.hpp"
 #include "core/negotiation.hpp"
 #include "core/standby.hpp"
@@ -19,7 +20,8 @@
 
 namespace p2p {
 
-class Line final : private LineWatch::Observer,
+class Line final : public Packed,
+                   private LineWatch::Observer,
                    private Generation::Host,
                    private Negotiation::Host,
                    private Standby::Host {

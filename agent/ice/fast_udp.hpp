@@ -12,13 +12,14 @@
 #include <vector>
 
 #include "base/fd_watch.hpp"
+#include "base/packed_memory.hpp"
 #include "base/ptr.hpp"
 #include "ice/fast_udp_abilities.hpp"
 #include "path/path.hpp"
 
 namespace p2p {
 
-class FastUdp {
+class FastUdp : public Packed {
  public:
   class Receiver {
    public:

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/loop_thread.hpp"
+#include "base/packed_memory.hpp"
 #include "ice/candidate_sdp.hpp"
 #include "ice/gathering.hpp"
 #include "ice/local_addresses.hpp"
@@ -49,7 +50,8 @@ state_name (IceState state) {
   return "unknown";
 }
 
-class NiceIceTransport final : public IceTransport,
+class NiceIceTransport final : public Packed,
+                               public IceTransport,
                                private NiceEvents,
                                private Gathering::Observer {
  public:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fifo.hpp"
+#include "base/packed_memory.hpp"
 #include "session/assembler.hpp"
 #include "session/wire.hpp"
 
@@ -31,7 +32,7 @@ constexpr std::size_t kMaxGaps = 1024;
 // How long the end of an unreliable channel waits for what may still come.
 constexpr TimeUs kMinEndGraceUs = kSecond;
 
-class Receiver {
+class Receiver : public Packed {
  public:
   explicit Receiver (wire::Open open);
 

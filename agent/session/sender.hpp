@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/fifo.hpp"
+#include "base/packed_memory.hpp"
 #include "session/wire.hpp"
 
 namespace p2p {
@@ -43,7 +44,7 @@ class SenderHost {
   virtual void sender_released (std::uint64_t channel_id) = 0;
 };
 
-class Sender {
+class Sender : public Packed {
  public:
   Sender (SenderHost &host, wire::Open open, ChannelStats &stats);
   virtual ~Sender () = default;

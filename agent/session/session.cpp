@@ -282,7 +282,7 @@ SessionImpl::open_sender_stream (std::uint64_t channel_id, bool message) {
   const ChannelImpl *channel = channel_of_sender (channel_id);
   Result<StreamId> id = transport_->open_stream (channel ? channel->sender_->flow () : Flow{});
   if (!id) return {};
-  auto stream = std::make_shared<Stream> ();
+  auto stream = make_packed<Stream> ();
   stream->id = *id;
   stream->kind = message ? Stream::Kind::own_message : Stream::Kind::own_channel;
   stream->channel_id = channel_id;
@@ -394,7 +394,7 @@ SessionImpl::start_hello () {
   transport_->write (*id, wire::Writer ().type (wire::StreamType::control).to_bytes (), false);
   send_hello (*id);
   control_stream_ = *id;
-  auto stream = std::make_shared<Stream> ();
+  auto stream = make_packed<Stream> ();
   stream->id = *id;
   stream->kind = Stream::Kind::control;
   streams_[*id] = stream;

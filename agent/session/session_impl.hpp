@@ -13,6 +13,7 @@
 #include <unordered_map>
 
 #include "base/fifo.hpp"
+#include "base/packed_memory.hpp"
 #include "session/memory_codec.hpp"
 #include "session/receiver.hpp"
 #include "session/sender.hpp"
@@ -22,7 +23,7 @@ namespace p2p {
 
 class SessionImpl;
 
-class ChannelImpl final : public Channel {
+class ChannelImpl final : public Packed, public Channel {
  public:
   ChannelImpl (SessionImpl &session, std::string name, ChannelOptions options);
   const std::string &name () const override { return name_; }
@@ -72,7 +73,10 @@ struct Stream {
   Assembler assembler;
 };
 
-class SessionImpl final : public Session, private Transport::Observer, private SenderHost {
+class SessionImpl final : public Packed,
+                          public Session,
+                          private Transport::Observer,
+                          private SenderHost {
  public:
   SessionImpl (const SessionConfig &config, p2p::Session::Observer &observer);
   ~SessionImpl () override;

@@ -22,7 +22,7 @@ SessionImpl::find_stream (StreamId id) const {
 void
 SessionImpl::transport_stream_opened (StreamId id) {
   Entry entry (*this);
-  auto stream = std::make_shared<Stream> ();
+  auto stream = make_packed<Stream> ();
   stream->id = id;
   streams_[id] = stream;
 }

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/packed_memory.hpp"
 #include "transport/burst_buffer.hpp"
 #include "transport/mtu_search.hpp"
 #include "transport/quic_transport.hpp"
@@ -32,7 +33,7 @@ to_ns (TimeUs us) {
   return static_cast<ngtcp2_tstamp> (us) * NGTCP2_MICROSECONDS;
 }
 
-class QuicTransport final : public Transport, private Path::Receiver {
+class QuicTransport final : public Packed, public Transport, private Path::Receiver {
  public:
   QuicTransport (const QuicConfig &config, Path &path)
       : config_ (config),
@@ -240,7 +241,9 @@ class QuicTransport final : public Transport, private Path::Receiver {
   ngtcp2_path dummy_path_{};
   ngtcp2_crypto_conn_ref conn_ref_{};
   std::vector<SendQueue> graveyard_;  // queues of closed streams, until ngtcp2 has returned
-  std::unordered_map<StreamId, Stream> streams_;
+  std::unordered_map<StreamId, Stream, std::hash<StreamId>, std::equal_to<StreamId>,
+                     PackedAllocator<std::pair<const StreamId, Stream>>>
+      streams_;
   std::uint64_t initial_stream_window_bytes_ = 0;
   TurnQueue turns_;                  // what has something to send
   std::vector<StreamId> parked_;     // out of window; they return with the next flush
