@@ -41,7 +41,6 @@ LineWatch::watch (PathGroup *ways, const Transport *transport) {
   follow (transport);
   if (transport_ && !std::exchange (started_, true)) {
     const TimeUs rtt = transport_->stats ().smoothed_rtt_us;
-    pings_.follow (static_cast<int> (ways_->in_use ()));
     liveness_.start (clock_.now (), rtt > 0 ? rtt : Liveness::kUnknownRtt);
   }
   rearm ();
@@ -132,7 +131,6 @@ void
 LineWatch::want (Way way) {
   for (auto &[other, asked] : asked_) asked.wanted = false;
   ask (way, true);
-  pings_.follow (static_cast<int> (way));
 }
 
 void
@@ -169,6 +167,11 @@ LineWatch::missed (Way way) const {
 bool
 LineWatch::quiet (Way way) const {
   return clock_.now () - heard_at (way) >= answer_time ();
+}
+
+bool
+LineWatch::counts (Way way) const {
+  return broken () || (ways_ && ways_->in_use () == way);
 }
 
 void
@@ -226,6 +229,7 @@ LineWatch::ping (Way way, bool unheard) {
   says.anew = anew_;
   says.transport = transport_name_;
   const ProbeCodec::Ping ping = codec_.ping (says);
+  pings_.follow (static_cast<int> (ways_->in_use ()));
   pings_.sent (clock_.now (), ping.number, static_cast<int> (way));
   Heard &heard = heard_[way];
   if (heard.asked == kNever || heard_at (way) > heard.asked) heard.asked = clock_.now ();
@@ -284,8 +288,9 @@ LineWatch::group_probe (Way way, ByteView datagram) {
     if (!ways_) return;
     const ProbeBytes pong = codec_.pong (probe->number);
     (void)ways_->send_probe (way, {pong.data (), pong.size ()});
-    if (!probe->unheard && !broken ()) suspect_ = false;
-    liveness_.ping_arrived (clock_.now (), probe->unheard);
+    const bool counted = counts (way) || probe->wanted;
+    if (!probe->unheard && counted && !broken ()) suspect_ = false;
+    if (probe->unheard || counted) liveness_.ping_arrived (clock_.now (), probe->unheard);
   } else {
     answered (way, probe->ping_number);
   }
@@ -298,9 +303,10 @@ LineWatch::answered (Way way, std::uint64_t number) {
   if (!answer) return;
   const auto asked = asked_.find (static_cast<Way> (answer->way));
   if (asked != asked_.end () && number >= asked->second.first_number) asked_.erase (asked);
-  if (!broken ()) suspect_ = false;
   // First, so that what is restored goes on where the answer came from.
   if (static_cast<Way> (answer->way) == way) observer_.watch_way_answers (way);
+  if (!counts (way) && !answer->followed) return;
+  if (!broken ()) suspect_ = false;
   liveness_.pong_arrived (clock_.now (), answer->rtt);
 }
 

@@ -92,6 +92,9 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
 
   TimeUs heard_at (Way way) const;
   TimeUs answer_time () const;
+  // Whether what comes there is a sign of life: what is kept ready is asked now and then, and would
+  // hide the silence of the way in use.
+  bool counts (Way way) const;
   void liveness_ping (bool unheard) override;
   void liveness_suspect () override;
   void liveness_stalled (TimeUs span) override;

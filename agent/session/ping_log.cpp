@@ -24,7 +24,7 @@ PingLog::sent (TimeUs now, std::uint64_t number, int way) {
   Entry &entry = entries_[next_];
   next_ = (next_ + 1) % kRemembered;
   if (entry.fate == Fate::waiting) ++stats_.pings_lost;  // an answer could not be told any longer
-  entry = {number, now, way, Fate::waiting};
+  entry = {number, now, way, way == way_, Fate::waiting};
   ++stats_.pings_sent;
 }
 
@@ -37,7 +37,7 @@ PingLog::answered (TimeUs now, std::uint64_t number) {
   if (entry->fate == Fate::lost) --stats_.pings_lost;
   entry->fate = Fate::answered;
   ++stats_.pongs_received;
-  const Answer answer{now - entry->sent_at, entry->way};
+  const Answer answer{now - entry->sent_at, entry->way, entry->followed};
   // Never 0, which means that nothing was measured.
   if (answer.way == way_) take_rtt (std::max<TimeUs> (answer.rtt, 1));
   return answer;

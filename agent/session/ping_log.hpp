@@ -31,7 +31,8 @@ class PingLog {
 
   struct Answer {
     TimeUs rtt = 0;
-    int way = 0;  // on which the ping went out
+    int way = 0;            // on which the ping went out
+    bool followed = false;  // that way, at the time
   };
   // Nothing when no remembered ping waits for it.
   std::optional<Answer> answered (TimeUs now, std::uint64_t number);
@@ -46,6 +47,7 @@ class PingLog {
     std::uint64_t number = 0;
     TimeUs sent_at = 0;
     int way = 0;
+    bool followed = false;
     Fate fate = Fate::empty;
   };
   void take_rtt (TimeUs rtt);

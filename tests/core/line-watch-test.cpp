@@ -1,4 +1,5 @@
-// The watch of a line between two sides that do not agree which transport they have.
+// The watch of a line: what two sides that do not agree which transport they have tell each other,
+// and what is a sign of life.
 #include "core/line_watch.hpp"
 
 #include <gtest/gtest.h>
@@ -16,7 +17,7 @@ struct Side final : LineWatch::Observer {
       : watch ({{}, SharedSecret{}, client, 1}, clock, *this), ways (clock) {}
   void watch_suspect () override {}
   void watch_probes () override {}
-  void watch_broken (BreakReason) override {}
+  void watch_broken (BreakReason reason) override { breaks.push_back (reason); }
   void watch_restored (TimeUs, LineWatch::Way) override {}
   void watch_over (const Error &) override {}
   void watch_way_answers (LineWatch::Way) override { heard_before_answer = heard; }
@@ -36,6 +37,7 @@ struct Side final : LineWatch::Observer {
 
   LineWatch watch;
   PathGroup ways;
+  std::vector<BreakReason> breaks;
   std::uint64_t transport = 0, heard = 0, heard_before_answer = 0;
   bool wants = false;
 };
@@ -90,4 +92,27 @@ TEST_F (LineWatchTest, WhatIsToldInReturnForAPingIsHeardBeforeItsAnswer) {
   client.watch.prove (client.ways.in_use ());
   clock.run_for (3 * kOneWay);
   EXPECT_EQ (client.heard_before_answer, 7U);
+}
+
+// As those of a relay that is kept ready, which is asked now and then.
+TEST_F (LineWatchTest, AnswersOnAnotherWayDoNotHideTheSilenceOfTheOneInUse) {
+  const auto spare = MemoryLink::create (clock, 2);
+  server.ways.add (spare->a ());
+  const LineWatch::Way other = client.ways.add (spare->b ());
+  for (Side *side : {&server, &client}) {
+    side->watch.watch (&side->ways, nullptr);
+    side->watch.start_broken (BreakReason::transport);
+  }
+  clock.run_for (kSecond);
+  EXPECT_FALSE (server.watch.broken () || client.watch.broken ());
+  LinkOptions down;
+  down.down = true;
+  link->set_options (down);
+  for (int i = 0; i < 20; ++i) {
+    client.watch.prove (other);
+    clock.run_for (100 * kMillisecond);
+  }
+  const std::vector<BreakReason> expected{BreakReason::transport, BreakReason::silence};
+  EXPECT_EQ (client.breaks, expected);
+  EXPECT_EQ (server.breaks, expected);
 }
