@@ -1,9 +1,9 @@
 // What lies below a living session: one transport, the ways it may take, and the generations that
 // they belong to. Finds out when the line is broken, looks for other ways, moves to them, and says
-// when it is restored. line.cpp is about the ways in use, line_renewal.cpp about new ones,
-// line_transport.cpp about new transports over those that there are, line_standby.cpp about the
-// relay that is kept ready.
-// Core thread only; destroyed by retire() only.
+// when it is restored. line.cpp is about the ways in use, line_liveness.cpp about what the watch
+// says of them, line_renewal.cpp about new ones, line_transport.cpp about new transports over those
+// that there are, line_standby.cpp about the relay that is kept ready. Core thread only; destroyed
+// by retire() only.
 #pragma once
 #include <memory>
 #include <optional>
@@ -176,6 +176,9 @@ class Line final : public Packed,
   void arm_upkeep ();
   void end_break (bool new_transport);
 
+  // line_liveness.cpp
+  bool takes_over (const WayEntry &answering, const WayEntry &in_use) const;
+
   // line_standby.cpp
   bool standby_build () override;
   void standby_ask () override;
@@ -185,10 +188,15 @@ class Line final : public Packed,
   void see_standby ();
 
   // line_transport.cpp
+  // What another transport over the ways that there are gets, before other ways are looked for.
+  static constexpr TimeUs kTransportFirst = 600 * kMillisecond;
   static std::uint64_t name_after (std::uint64_t name);
   void want_transport ();
   void begin_transport ();
   void transport_ready ();
+  bool attaching () const;
+  bool needs_transport () const { return transport_ended_ && !attaching (); }
+  void drop_building_transport ();
   void transport_failed (const Error &error);
   void end_handshake ();
   void resume_ways ();
@@ -229,7 +237,9 @@ class Line final : public Packed,
   bool transport_wanted_ = false;  // and this side asks the peer for one, over the ways there are
   bool want_again_ = false;        // after a handshake that failed
   std::uint64_t transport_name_ = 0;  // of the last one that either side asked for
-  std::uint64_t transport_here_ = 0;  // of the one in use; 0 when it was not asked for by pings
+  // Of the one that there is; 0 when it was not asked for by pings.
+  std::uint64_t transport_here_ = 0;
+  TimeUs attach_until_ = 0;                        // until then, nobody shall take its place
   std::unique_ptr<TransportHandshake> handshake_;  // uses the ways of carrier_: retired before it
   std::optional<Memory> memory_;                   // of the time before this process
   bool pair_resumed_ = false;                      // its pair was tried

@@ -228,7 +228,7 @@ Line::receive_signal (const PeerSignal &signal, bool in_band) {
   if (!live_) return false;
   if (signal.kind == PeerSignal::Kind::hello) {
     // What was asked for may have come meanwhile, by pings.
-    const bool here = carrier_ && carrier_->transport && !transport_ended_ && transport_here_ > 0;
+    const bool here = transport_here_ > 0 && !needs_transport ();
     new_transport_asked_ = signal.new_transport && !(here && signal.transport == transport_here_);
     if (!in_band) doubt_line ();
     // Where nothing carries the session, any relay will do.
@@ -262,7 +262,7 @@ Line::doubt_line () {
 void
 Line::negotiation_hello (PeerSignal hello) {
   hello.session = session_;
-  hello.new_transport = transport_ended_;
+  hello.new_transport = needs_transport ();
   hello.transport = transport_name_;
   if (hello.attempt == standby_building_) hello.without_relays = building_without_;
   generation_says (hello);
@@ -299,7 +299,7 @@ Line::negotiation_start (const PeerSignal &hello) {
   how.client = client_;
   if (hello.in_reply_to.empty ()) for_direct_ = false;  // the peer's wish
   how.aim =
-      transport_ended_ || new_transport_asked_ ? Attempt::Aim::connection : Attempt::Aim::path;
+      needs_transport () || new_transport_asked_ ? Attempt::Aim::connection : Attempt::Aim::path;
   if (!bad) bad = building.start (*hello.config, how, false);
   if (!bad) {
     negotiation_.set_newest_remote (hello.attempt);

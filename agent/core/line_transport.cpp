@@ -29,6 +29,7 @@ Line::name_after (std::uint64_t name) {
 void
 Line::transport_ended (const Error &error) {
   transport_ended_ = true;
+  transport_here_ = 0;
   break_detail_ = error.message;
   drop_generation (negotiation_.current ());
   watch_.follow (nullptr);
@@ -93,6 +94,7 @@ Line::begin_transport () {
   host_.line_detach ();
   watch_.follow (nullptr);
   carrier_->transport.reset ();
+  transport_here_ = 0;
   QuicConfig config = generation->attempt ().quic_config (client_);
   config.handshake_timeout_us = kHandshakeTimeout;
   g_debug ("line %s: a handshake over way %u", session_.c_str (), carrier_->ways->in_use ());
@@ -109,7 +111,27 @@ Line::transport_ready () {
   transport_here_ = transport_name_;
   watch_.set_transport (transport_name_, false);
   watch_.follow (carrier_->transport.get ());
+  if (client_) {
+    // The server takes what the client has: another one that is finished now would break the
+    // session again where the server has heard our hello and we have not heard its own.
+    drop_building_transport ();
+    attach_until_ = clock_.now () + kTransportFirst;
+    if (broken_) renewal_->arm (attach_until_);
+  }
   host_.line_transport (*carrier_->transport);
+}
+
+bool
+Line::attaching () const {
+  return transport_here_ > 0 && clock_.now () < attach_until_;
+}
+
+// What is still being built for another transport would take the place of the one that there is.
+void
+Line::drop_building_transport () {
+  Generation *building = negotiation_.current ();
+  if (building && building->started () && building->attempt ().aim () == Attempt::Aim::connection)
+    drop_generation (building);
 }
 
 void
