@@ -88,8 +88,9 @@ GROUPS = {
         Field("server_core", "coturn", "% of a core", 100),
         Field("client_s_per_gib", "CPU, client", "s/GiB")),
         "Each client sends 50 datagrams at each tick of its timer, some 250 a second, to the relayed"
-        " address of its partner, in ChannelData over UDP; all clients are one process with one"
-        " thread, and coturn is another. What arrives at the clients counts, of all together."),
+        " address of its partner, in ChannelData; the transport is that to coturn. All clients are one"
+        " process with one thread, and coturn is another. What arrives at the clients counts, of all"
+        " together."),
     "relay-recovery": Group("After a 437", "turn", (
         Field("refresh_ms", "To a Refresh", "ms"), Field("channel_bind_ms", "To a ChannelBind", "ms")),
         "From the answer to the permission of the next allocation, the longest of each run. A NAT gives"

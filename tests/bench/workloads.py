@@ -161,12 +161,16 @@ def flows_workloads(quick):
 
 def relay_workloads(quick):
     seconds = 2 if quick else 4
-    for clients in (2, 8) if quick else (2, 8, 16):
+    over_udp = [("udp", clients) for clients in ((2, 8) if quick else (2, 8, 16))]
+    for protocol, clients in over_udp + [(protocol, 8) for protocol in ("tcp", "tls", "dtls")]:
+        key = f"relay-{clients}" if protocol == "udp" else f"relay-{protocol}-{clients}"
         yield Workload(
-            "relay", f"relay-{clients}", f"{clients} clients in pairs, {RELAY_MESSAGE_BYTES} bytes",
-            {"clients": clients, "message_bytes": RELAY_MESSAGE_BYTES, "seconds": seconds}, RELAY_PEERS,
-            one_machine, lambda peer, setting, clients=clients: peer.relay(
-                setting, clients, RELAY_MESSAGE_BYTES, seconds))
+            "relay", key,
+            f"{clients} clients in pairs over {protocol.upper()}, {RELAY_MESSAGE_BYTES} bytes",
+            {"protocol": protocol, "clients": clients, "message_bytes": RELAY_MESSAGE_BYTES,
+             "seconds": seconds}, RELAY_PEERS, one_machine,
+            lambda peer, setting, protocol=protocol, clients=clients: peer.relay(
+                setting, protocol, clients, RELAY_MESSAGE_BYTES, seconds))
     for rtt_ms in (20,) if quick else (20, 100):
         count = 3 if quick else 5
         yield Workload(

@@ -50,7 +50,7 @@ class Peer:
     def memory(self, setting, count):
         raise Skipped("is not measured here")
 
-    def relay(self, setting, clients, message_bytes, seconds):
+    def relay(self, setting, protocol, clients, message_bytes, seconds):
         raise Skipped("is no client of a TURN server")
 
 

@@ -1,11 +1,11 @@
 """ngtcp2's own example client and server with GnuTLS: a large file by HTTP/3."""
 
 import shutil
-import subprocess
 import time
 
 from errors import Failed, Skipped
 from peers.base import Peer, START_PATIENCE_S, rate
+from peers.certificate import make_certificate, missing_certificate
 from peers.iperf import wait_for_listener
 
 FILE_BYTES = 1 << 30
@@ -17,10 +17,10 @@ class Ngtcp2(Peer):
     title = "gtlsclient ← gtlsserver"
 
     def missing(self, build):
-        for tool in ("gtlsclient", "gtlsserver", "openssl"):
+        for tool in ("gtlsclient", "gtlsserver"):
             if shutil.which(tool) is None:
                 return f"not installed: {tool}"
-        return None
+        return missing_certificate()
 
     def bulk(self, setting, message_bytes, seconds):
         """A download, so the near side serves. The whole file, whatever the window is."""
@@ -56,13 +56,7 @@ class Ngtcp2(Peer):
 
     @staticmethod
     def prepare(folder):
-        key, certificate = folder / "key.pem", folder / "certificate.pem"
-        if not certificate.exists():
-            folder.mkdir(exist_ok=True)
-            subprocess.run(
-                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                 "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=bench",
-                 "-keyout", str(key), "-out", str(certificate)], check=True, capture_output=True)
-            with open(folder / "file", "wb") as file:
-                file.truncate(FILE_BYTES)
-        return key, certificate
+        made = make_certificate(folder)
+        with open(folder / "file", "wb") as file:
+            file.truncate(FILE_BYTES)
+        return made

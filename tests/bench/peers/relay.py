@@ -8,24 +8,31 @@ import time
 from errors import Failed, Skipped
 from network import local_address, LOCAL_ADDRESS
 from peers.base import GIB, Peer, START_PATIENCE_S
+from peers.certificate import make_certificate, missing_certificate
 
 USER, PASSWORD = "bench", "bench"
 # What turnutils_uclient sends of each client at a tick.
 BURST = 50
 # Its clients start at random within six seconds.
 UCLIENT_START_S = 6.5
+# How each transport is called by turnutils_uclient, and in a URI.
+UCLIENT_TRANSPORT = {"udp": [], "tcp": ["-t"], "dtls": ["-S"]}
+URI = {"udp": "turn://{}?transport=udp", "tcp": "turn://{}?transport=tcp",
+       "tls": "turns://{}?transport=tcp", "dtls": "turns://{}?transport=udp"}
 BINDING_REQUEST = b"\x00\x01\x00\x00\x21\x12\xa4\x42benchmarking"
 
 
 def start_coturn(setting):
-    """Listens when it returns."""
+    """Listens when it returns, for all transports on one port."""
     if shutil.which("turnserver") is None:
         raise Skipped("not installed: coturn")
     address, folder = setting.far.address, setting.folder
+    key, certificate = make_certificate(folder / "coturn-tls", address)
     server = setting.start(
         ["turnserver", "-n", "--lt-cred-mech", "--realm=bench", f"--user={USER}:{PASSWORD}",
          f"--listening-port={setting.port}", f"--listening-ip={address}", f"--relay-ip={address}",
-         "--no-cli", "--no-tls", "--no-dtls", "--simple-log", f"--log-file={folder}/coturn.log",
+         "--no-cli", f"--cert={certificate}", f"--pkey={key}", "--simple-log",
+         f"--log-file={folder}/coturn.log",
          f"--pidfile={folder}/coturn.pid", f"--userdb={folder}/coturn.db"], setting.far)
     deadline = time.monotonic() + START_PATIENCE_S
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
@@ -52,17 +59,20 @@ class Relay(Peer):
     def missing(self, build):
         if not self.program(build).exists():
             return "not built"
-        return None if shutil.which("turnserver") else "not installed: coturn"
+        return missing_certificate() if shutil.which("turnserver") else "not installed: coturn"
 
-    def start(self, setting, kind, *arguments):
-        return setting.start([self.program(setting.build), kind, setting.far.address, setting.port,
-                              *arguments], setting.near)
+    def start(self, setting, kind, *arguments, protocol="udp"):
+        server = f"{USER}:{PASSWORD}@{setting.far.address}:{setting.port}"
+        _, certificate = make_certificate(setting.folder / "coturn-tls", setting.far.address)
+        return setting.start([self.program(setting.build), kind, URI[protocol].format(server),
+                              certificate, *arguments], setting.near)
 
-    def relay(self, setting, clients, message_bytes, seconds):
+    def relay(self, setting, protocol, clients, message_bytes, seconds):
         if local_address() != LOCAL_ADDRESS:
             raise Skipped("asks no relay for a peer on the loopback device; needs network namespaces")
         server = start_coturn(setting)
-        client = self.start(setting, "goodput", clients, message_bytes, BURST, seconds)
+        client = self.start(setting, "goodput", clients, message_bytes, BURST, seconds,
+                            protocol=protocol)
         client.wait_event("begin", START_PATIENCE_S)
         before = client.cpu_s(), server.cpu_s()
         end = client.wait_event("end", seconds + START_PATIENCE_S)
@@ -96,15 +106,20 @@ class Uclient(Peer):
     title = "turnutils_uclient"
 
     def missing(self, build):
-        return None if shutil.which("turnutils_uclient") else "not installed: coturn"
+        if shutil.which("turnutils_uclient") is None:
+            return "not installed: coturn"
+        return missing_certificate()
 
-    def relay(self, setting, clients, message_bytes, seconds):
+    def relay(self, setting, protocol, clients, message_bytes, seconds):
+        if protocol not in UCLIENT_TRANSPORT:
+            raise Skipped("loses its place in the stream when much comes over TLS")
         server = start_coturn(setting)
+        key, certificate = make_certificate(setting.folder / "coturn-tls", setting.far.address)
         # More messages than can be sent until the end, which is ours to say.
         client = setting.start(
             ["stdbuf", "-oL", "turnutils_uclient", "-y", "-c", "-m", clients, "-n", 100000000,
-             "-l", message_bytes, "-z", 0, "-u", USER, "-w", PASSWORD, "-p", setting.port,
-             setting.far.address], setting.near)
+             "-l", message_bytes, "-z", 0, *UCLIENT_TRANSPORT[protocol], "-i", certificate, "-k", key,
+             "-u", USER, "-w", PASSWORD, "-p", setting.port, setting.far.address], setting.near)
         self.wait_line(client, r"Total connect time", 0)
         time.sleep(UCLIENT_START_S)
         first = last = self.count(client, server)

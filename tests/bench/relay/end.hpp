@@ -1,5 +1,7 @@
 // An allocation of a benchmark program, alone on the default main context's thread.
 #pragma once
+#include <gio/gio.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -54,13 +56,29 @@ run_for (TimeUs span) {
   while (!over) g_main_context_iteration (context (), TRUE);
 }
 
+// A server, and whom it must be certified by, where that matters.
+struct Through {
+  p2p::turn::Server server;
+  p2p::Ref<GTlsDatabase> trusted;
+};
+
+inline p2p::Ref<GTlsDatabase>
+trusted (const char *file) {
+  if (std::string (file) == "-") return {};
+  GError *error = nullptr;
+  GTlsDatabase *made = g_tls_file_database_new (file, &error);
+  if (!made) die (error->message);
+  return p2p::Ref<GTlsDatabase>::adopt (made);
+}
+
 class End final : public p2p::turn::Relay::Observer {
  public:
   using Kind = p2p::turn::Event::Kind;
 
-  explicit End (const p2p::turn::Server &server) {
+  explicit End (const Through &through) {
     p2p::turn::RelayConfig config;
-    config.client.servers = {server};
+    config.client.servers = {through.server};
+    config.connector.tls_database = through.trusted;
     relay_ =
         std::make_unique<p2p::turn::Relay> (context (), scheduler (), std::move (config), *this);
     client ().start ();
@@ -96,9 +114,9 @@ class End final : public p2p::turn::Relay::Observer {
 using Ends = std::vector<std::unique_ptr<End>>;
 
 inline Ends
-make_ends (const p2p::turn::Server &server, std::size_t count) {
+make_ends (const Through &through, std::size_t count) {
   Ends ends;
-  for (std::size_t i = 0; i < count; ++i) ends.push_back (std::make_unique<End> (server));
+  for (std::size_t i = 0; i < count; ++i) ends.push_back (std::make_unique<End> (through));
   return ends;
 }
 
@@ -111,8 +129,8 @@ await_allocations (const Ends &ends) {
   });
 }
 
-void run_goodput (const p2p::turn::Server &server, char **arguments);
-void run_recovery (const p2p::turn::Server &server, char **arguments);
-void run_idle (const p2p::turn::Server &server, char **arguments);
+void run_goodput (const Through &through, char **arguments);
+void run_recovery (const Through &through, char **arguments);
+void run_idle (const Through &through, char **arguments);
 
 }  // namespace bench

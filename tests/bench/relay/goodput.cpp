@@ -60,13 +60,13 @@ class Flood {
 
 // CLIENTS MESSAGE-BYTES BURST SECONDS
 void
-run_goodput (const p2p::turn::Server &server, char **arguments) {
+run_goodput (const Through &through, char **arguments) {
   const auto clients = static_cast<std::size_t> (std::atoi (arguments[0]));
   const auto message_bytes = static_cast<std::size_t> (std::atoi (arguments[1]));
   const int burst = std::atoi (arguments[2]);
   const double seconds = std::atof (arguments[3]);
   if (clients < 2 || clients % 2 != 0) die ("the number of clients must be even");
-  const Ends ends = make_ends (server, clients);
+  const Ends ends = make_ends (through, clients);
   await_allocations (ends);
   for (std::size_t i = 0; i < clients; ++i) ends[i]->add_peer (ends[i ^ 1]->relayed ());
   const auto received = [&] {

@@ -10,7 +10,7 @@ namespace bench {
 
 // COUNT SECONDS
 void
-run_idle (const p2p::turn::Server &server, char **arguments) {
+run_idle (const Through &through, char **arguments) {
   const auto count = static_cast<std::size_t> (std::atoi (arguments[0]));
   const double seconds = std::atof (arguments[1]);
   rlimit limit{};
@@ -19,11 +19,11 @@ run_idle (const p2p::turn::Server &server, char **arguments) {
   setrlimit (RLIMIT_NOFILE, &limit);
 
   // The first ones fill caches and the buffers that all share.
-  Ends first = make_ends (server, count / 10);
+  Ends first = make_ends (through, count / 10);
   await_allocations (first);
   const long before_kib = private_kib ("self").value_or (0);
   const std::int64_t began_us = now_us ();
-  const Ends ends = make_ends (server, count - first.size ());
+  const Ends ends = make_ends (through, count - first.size ());
   await_allocations (ends);
   const auto took_us = static_cast<double> (now_us () - began_us);
   const auto made = static_cast<double> (ends.size ());

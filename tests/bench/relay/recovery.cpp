@@ -118,12 +118,12 @@ recover (End &end, Nat &nat, const std::function<void ()> &provoke) {
 
 // RTT-MS COUNT
 void
-run_recovery (const p2p::turn::Server &server, char **arguments) {
+run_recovery (const Through &through, char **arguments) {
   const TimeUs rtt = std::atoi (arguments[0]) * p2p::kMillisecond;
   const int count = std::atoi (arguments[1]);
-  Nat nat (server.host, server, rtt);
-  p2p::turn::Server behind = server;
-  behind.port = nat.port ();
+  Nat nat (through.server.host, through.server, rtt);
+  Through behind = through;
+  behind.server.port = nat.port ();
   for (const char *request : {"refresh", "channel-bind"}) {
     for (int i = 0; i < count; ++i) {
       // Each of its own, because losses in a row are a failure of the server.
