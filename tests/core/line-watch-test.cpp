@@ -57,7 +57,8 @@ class LineWatchTest : public testing::Test {
   }
 
   VirtualScheduler clock;
-  const std::unique_ptr<MemoryLink> link = MemoryLink::create (clock, 1);
+  const std::unique_ptr<MemoryLink> link = MemoryLink::create (clock, 1),
+                                    spare = MemoryLink::create (clock, 2);
   Side server{clock, false}, client{clock, true};
 };
 
@@ -96,7 +97,6 @@ TEST_F (LineWatchTest, WhatIsToldInReturnForAPingIsHeardBeforeItsAnswer) {
 
 // As those of a relay that is kept ready, which is asked now and then.
 TEST_F (LineWatchTest, AnswersOnAnotherWayDoNotHideTheSilenceOfTheOneInUse) {
-  const auto spare = MemoryLink::create (clock, 2);
   server.ways.add (spare->a ());
   const LineWatch::Way other = client.ways.add (spare->b ());
   for (Side *side : {&server, &client}) {
