@@ -56,9 +56,7 @@ TEST (IceConnect, CarriesDatagramsBothWaysOverIpv4) {
   ASSERT_TRUE (couple.connect (loopback_config (true), loopback_config (false)));
   ASSERT_TRUE (couple.wait_usable ());
   ASSERT_TRUE (couple.exchange ("\x80 hello"));
-  ASSERT_TRUE (wait_until ([&] {
-    return couple.a.states.back () == IceState::ready && couple.b.states.back () == IceState::ready;
-  }));
+  ASSERT_TRUE (wait_until ([&] { return couple.a.ready () && couple.b.ready (); }));
   on_core ([&] {
     for (IceEnd *end : {&couple.a, &couple.b}) {
       expect_only_forward (*end);
@@ -121,9 +119,7 @@ TEST (IceConnect, OpensNoTcpConnectionWhereUdpWorks) {
   IceCouple couple;
   ASSERT_TRUE (couple.connect (loopback_config (true), loopback_config (false)));
   ASSERT_TRUE (couple.wait_usable ());
-  ASSERT_TRUE (wait_until ([&] {
-    return couple.a.states.back () == IceState::ready && couple.b.states.back () == IceState::ready;
-  }));
+  ASSERT_TRUE (wait_until ([&] { return couple.a.ready () && couple.b.ready (); }));
   on_core ([&] {
     ASSERT_TRUE (std::any_of (couple.a.candidates.begin (), couple.a.candidates.end (), is_tcp));
     expect_pair (couple.a, "127.0.0.1:", false);

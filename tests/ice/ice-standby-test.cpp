@@ -34,9 +34,8 @@ class IceStandby : public testing::Test {
   // section 8.1.2).
   static bool share_one (const IceCouple &couple) {
     return wait_until ([&] {
-      return couple.a.gathering_done == 1 && couple.b.gathering_done == 1 &&
-             couple.a.states.back () == IceState::ready &&
-             couple.b.states.back () == IceState::ready && relays (couple.a).size () == 1 &&
+      return couple.a.gathering_done == 1 && couple.b.gathering_done == 1 && couple.a.ready () &&
+             couple.b.ready () && relays (couple.a).size () == 1 &&
              relays (couple.b) == relays (couple.a);
     });
   }

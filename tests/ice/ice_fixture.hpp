@@ -50,6 +50,7 @@ class IceEnd final : public IceTransport::Observer, public Path::Receiver {
     return !states.empty () &&
            (states.back () == IceState::connected || states.back () == IceState::ready);
   }
+  bool ready () const { return !states.empty () && states.back () == IceState::ready; }
   bool failed () const { return !states.empty () && states.back () == IceState::failed; }
 
   std::unique_ptr<IceTransport> transport;
