@@ -43,6 +43,15 @@ checked_version (SqliteDatabase &database, const std::string &path, std::int64_t
   return version;
 }
 
+// All of one moment: another process may be making the file between one question and the next.
+Result<std::int64_t>
+version_now (SqliteDatabase &database, const std::string &path, std::int64_t newest) {
+  if (Status status = database.run ("BEGIN")) return *status;
+  auto version = checked_version (database, path, newest);
+  if (Status status = database.run ("ROLLBACK"); status && version) return *status;
+  return version;
+}
+
 }  // namespace
 
 const std::vector<Migration> &
@@ -68,7 +77,7 @@ Status
 migrate (SqliteDatabase &database, const std::string &path,
          const std::vector<Migration> &migrations) {
   const std::int64_t newest = migrations.back ().version;
-  auto version = checked_version (database, path, newest);
+  auto version = version_now (database, path, newest);
   if (!version) return version.error ();
   if (*version == newest) return {};
   if (Status status = database.run ("BEGIN IMMEDIATE")) return status;

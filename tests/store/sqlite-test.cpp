@@ -372,6 +372,39 @@ TEST_F (SqliteMigration, AStepThatFailsLeavesTheOldVersionWhole) {
   EXPECT_EQ (db->number ("SELECT x FROM b").value (), 7);
 }
 
+// Called by SQLite before each statement; the other one comes between two questions.
+int
+be_overtaken (unsigned, void *data, void *, void *text) {
+  auto &overtake = *static_cast<std::function<void ()> *> (data);
+  const std::string_view sql = static_cast<const char *> (text);
+  if (sql != "SELECT count(*) FROM sqlite_master" || !overtake) return 0;
+  std::exchange (overtake, nullptr) ();
+  return 0;
+}
+
+TEST_F (SqliteMigration, AnotherMayMakeTheFileMeanwhile) {
+  const std::vector<Migration> steps = {{1, "CREATE TABLE a (x);"}};
+  static std::function<void ()> overtake;
+  overtake = nullptr;
+  const auto watch = reinterpret_cast<void (*) ()> (+[] (sqlite3 *handle, char **, const void *) {
+    return sqlite3_trace_v2 (handle, SQLITE_TRACE_STMT, be_overtaken, &overtake);
+  });
+  sqlite3_auto_extension (watch);
+  auto db = database ();
+  sqlite3_cancel_auto_extension (watch);
+  EXPECT_FALSE (db->run ("PRAGMA journal_mode = WAL"));
+  auto other = database ();
+  bool overtaken = false;
+  overtake = [&] {
+    overtaken = true;
+    EXPECT_FALSE (migrate (*other, path_, steps));
+  };
+  const Status status = migrate (*db, path_, steps);
+  EXPECT_FALSE (status) << status->message;
+  EXPECT_TRUE (overtaken);
+  EXPECT_EQ (db->number ("PRAGMA user_version").value (), 1);
+}
+
 TEST_F (SqliteMigration, TheStepsAreNumberedWithoutAGap) {
   int version = 0;
   for (const Migration &step : store_migrations ()) EXPECT_EQ (step.version, ++version);
