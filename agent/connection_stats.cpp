@@ -47,6 +47,7 @@ add_transport (Dictionary &dictionary, const TransportStats &transport) {
   dictionary.add_count ("packets-sent", transport.packets_sent);
   dictionary.add_count ("packets-received", transport.packets_received);
   dictionary.add_count ("packets-lost", transport.packets_lost);
+  dictionary.add_count ("packets-dropped", transport.packets_dropped);
   dictionary.add_count ("datagrams-dropped", transport.datagrams_dropped);
   dictionary.add_count ("congestion-window-bytes", transport.congestion_window_bytes);
   dictionary.add_count ("bytes-in-flight", transport.bytes_in_flight);

@@ -167,6 +167,7 @@ p2p_connection_get_session_state (P2pConnection *self) {
  *   (s), `authentication` (s: "signaling", "fingerprint", "secret")
  * - `rtt-us`, `min-rtt-us` (x): smoothed and smallest round trip time
  * - `bytes-sent`, `bytes-received`, `packets-sent`, `packets-received`, `packets-lost`,
+ *   `packets-dropped` (received, and treated as lost so that no stream has too many holes),
  *   `datagrams-dropped` (t): of the transport, all channels together
  * - `congestion-window-bytes`, `bytes-in-flight`, `packet-bytes` (t)
  * - `connect-took-ms`, `connected-for-ms` (x), `signals-rejected` (t): signaling messages that were

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/byte_reader.hpp"
 #include "base/bytes.hpp"
 #include "base/error.hpp"
 #include "session/range_set.hpp"
@@ -46,22 +47,7 @@ enum class OpenExtension : std::uint8_t { priority = 1 };
 
 enum class DirectionState : std::uint8_t { open = 0, ended = 1, closed = 2, refused = 3 };
 
-// Takes values off the front. After the end, values are 0 and short() holds.
-class Reader {
- public:
-  explicit Reader (ByteView bytes) : rest_ (bytes), size_ (bytes.size) {}
-  std::uint8_t byte ();
-  std::uint64_t varint ();
-  ByteView bytes (std::uint64_t count);
-  ByteView rest () const { return rest_; }
-  std::size_t used () const { return size_ - rest_.size; }
-  bool is_short () const { return short_; }
-
- private:
-  ByteView rest_;
-  std::size_t size_;
-  bool short_ = false;
-};
+using Reader = ByteReader;
 
 class Writer {
  public:

@@ -27,24 +27,39 @@ export_secret (gnutls_session_t session) {
   return secret;
 }
 
-// ngtcp2 does not say in which connection it is: the one that reads on this thread.
-thread_local bool opened_packet = false;
-
-int
-decrypt (std::uint8_t *dest, const ngtcp2_crypto_aead *aead, const ngtcp2_crypto_aead_ctx *context,
-         const std::uint8_t *text, std::size_t text_bytes, const std::uint8_t *nonce,
-         std::size_t nonce_bytes, const std::uint8_t *data, std::size_t data_bytes) {
-  const int code = ngtcp2_crypto_decrypt_cb (dest, aead, context, text, text_bytes, nonce,
-                                             nonce_bytes, data, data_bytes);
-  if (code == 0) opened_packet = true;
-  return code;
-}
-
 }  // namespace
 
+// ngtcp2 does not say which connection decrypts: the one that reads on this thread.
+thread_local QuicTransport *QuicTransport::reading_ = nullptr;
+
+int
+QuicTransport::decrypt (std::uint8_t *dest, const ngtcp2_crypto_aead *aead,
+                        const ngtcp2_crypto_aead_ctx *context, const std::uint8_t *text,
+                        std::size_t text_bytes, const std::uint8_t *nonce, std::size_t nonce_bytes,
+                        const std::uint8_t *data, std::size_t data_bytes) {
+  const int code = ngtcp2_crypto_decrypt_cb (dest, aead, context, text, text_bytes, nonce,
+                                             nonce_bytes, data, data_bytes);
+  if (code != 0 || !reading_) return code;
+  reading_->opened_ = true;
+  return reading_->takes ({dest, text_bytes - aead->max_overhead}) ? 0 : NGTCP2_ERR_DECRYPT;
+}
+
+// A packet that would tear one hole too many into a stream counts as lost, and so comes again.
 bool
-QuicTransport::take_opened () {
-  return std::exchange (opened_packet, false);
+QuicTransport::takes (ByteView packet) {
+  StreamFrames frames (packet);
+  while (const auto frame = frames.next ()) {
+    const Stream *stream = find (frame->id);
+    if (stream && stream->holes.count () >= kMaxStreamHoles &&
+        stream->holes.would_add_one (frame->begin, frame->end)) {
+      ++counters_.packets_dropped;
+      return false;
+    }
+  }
+  frames = StreamFrames (packet);
+  while (const auto frame = frames.next ())
+    if (Stream *stream = find (frame->id)) stream->holes.add (frame->begin, frame->end);
+  return true;
 }
 
 void

@@ -18,6 +18,8 @@
 #include "transport/mtu_search.hpp"
 #include "transport/quic_transport.hpp"
 #include "transport/send_queue.hpp"
+#include "transport/stream_frames.hpp"
+#include "transport/stream_holes.hpp"
 #include "transport/tls_session.hpp"
 #include "transport/turn_queue.hpp"
 
@@ -27,6 +29,8 @@ constexpr unsigned kPacketsPerClock = 32;
 // In the tags of datagrams: a probe of the packet size, which is nobody's but the transport's.
 constexpr std::uint64_t kProbeTag = std::uint64_t{1} << 63;
 constexpr std::uint8_t kProbeByte = 0xff;  // the first of its payload
+// ngtcp2 0.12 ends a connection when a stream has 1000.
+constexpr std::size_t kMaxStreamHoles = 900;
 
 inline ngtcp2_tstamp
 to_ns (TimeUs us) {
@@ -101,6 +105,7 @@ class QuicTransport final : public Packed, public Transport, private Path::Recei
     TimeUs round_began_us = 0;
     bool grew_in_round = false;
     std::size_t newly_sent = 0;  // not yet told to the observer
+    StreamHoles holes;
     bool has_work () const {
       return !write_ended && (queue.unsent_bytes () > 0 || (fin_queued && !fin_sent));
     }
@@ -135,6 +140,11 @@ class QuicTransport final : public Packed, public Transport, private Path::Recei
     ~Inside () { --depth_; }
     int &depth_;
   };
+  // Marks whose packet ngtcp2 reads.
+  struct Reading {
+    explicit Reading (QuicTransport &transport) { reading_ = &transport; }
+    ~Reading () { reading_ = nullptr; }
+  };
 
   // Path::Receiver
   void path_received (Path &, ByteView datagram) override { receive (datagram); }
@@ -162,7 +172,11 @@ class QuicTransport final : public Packed, public Transport, private Path::Recei
 
   bool start (const ngtcp2_pkt_hd *initial);
   void fill_callbacks (ngtcp2_callbacks &callbacks);
-  static bool take_opened ();
+  static int decrypt (std::uint8_t *dest, const ngtcp2_crypto_aead *aead,
+                      const ngtcp2_crypto_aead_ctx *context, const std::uint8_t *text,
+                      std::size_t text_bytes, const std::uint8_t *nonce, std::size_t nonce_bytes,
+                      const std::uint8_t *data, std::size_t data_bytes);
+  bool takes (ByteView packet);
   void receive (ByteView datagram);
   void on_timer ();
   void wake ();
@@ -218,6 +232,8 @@ class QuicTransport final : public Packed, public Transport, private Path::Recei
   }
   static QuicTransport &self (void *user_data) { return *static_cast<QuicTransport *> (user_data); }
 
+  static thread_local QuicTransport *reading_;
+
   QuicConfig config_;
   Path &path_;
   Scheduler &scheduler_;
@@ -229,7 +245,8 @@ class QuicTransport final : public Packed, public Transport, private Path::Recei
   TimeUs skipped_us_ = 0;               // by which this connection's clock is behind that one
   TimeUs last_heard_us_ = 0;            // by the scheduler's clock
   SharedSecret shared_secret_{};
-  bool news_ = false;  // of ngtcp2 for the peer, other than acknowledgements
+  bool opened_ = false;  // the packet that is read is genuine
+  bool news_ = false;    // of ngtcp2 for the peer, other than acknowledgements
   std::uint64_t received_since_flush_bytes_ = 0, consumed_since_flush_bytes_ = 0;
   unsigned clock_left_ = 0;  // uses of clock_us_; none at the beginning and end of every flush
   TimeUs handshake_us_ = 0;

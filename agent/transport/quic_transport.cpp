@@ -16,10 +16,6 @@ constexpr std::size_t kConnectionIdBytes = 8;
 // until it is announced, behind a lost packet nothing can be taken for a round trip or two, and a
 // start doubles in another.
 constexpr std::uint64_t kWindowRoundTrips = 8;
-// Given back at receipt, so that it bounds what is under way and not what waits: 160 Mbit/s at 100
-// ms of round trip before it grows. More would let a start overrun the queue of a fast way by so
-// much that a stream gets a thousand holes, of which ngtcp2 0.12 ends the connection.
-constexpr std::uint64_t kInitialConnectionWindowBytes = 2 * 1024 * 1024;
 constexpr std::uint64_t kConsumedBytesPerWake = 64 * 1024;
 constexpr std::size_t kMaxReasonBytes = 256;
 // What a path that carries less at first, such as a relay, may carry when it leads elsewhere.
@@ -82,7 +78,7 @@ QuicTransport::start (const ngtcp2_pkt_hd *initial) {
   initial_stream_window_bytes_ = stream_window;
   params.initial_max_stream_data_bidi_local = stream_window;
   params.initial_max_stream_data_bidi_remote = stream_window;
-  params.initial_max_data = std::min (kInitialConnectionWindowBytes, settings.max_window);
+  params.initial_max_data = settings.max_window;
   params.initial_max_streams_bidi = config_.max_streams;
   params.initial_max_streams_uni = 0;  // remote ones never close in ngtcp2 0.12
   params.max_idle_timeout = timeout_ns (config_.idle_timeout_us, 0);
@@ -140,12 +136,13 @@ QuicTransport::receive (ByteView datagram) {
   int code = 0;
   {
     const Inside inside (inside_);
+    const Reading reading (*this);
     const ngtcp2_pkt_info info{};
     code = ngtcp2_conn_read_pkt (conn_.get (), &dummy_path_, &info, datagram.data, datagram.size,
                                  now_ns ());
   }
   // A replayed packet opens as well; but whoever can replay here can drop just as well.
-  if (take_opened ()) last_heard_us_ = clock_us_ + skipped_us_;
+  if (std::exchange (opened_, false)) last_heard_us_ = clock_us_ + skipped_us_;
   received_since_flush_bytes_ += datagram.size;
   graveyard_.clear ();
   if (tls_done_ && tls_ && code == 0) {

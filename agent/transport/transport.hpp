@@ -27,6 +27,8 @@ struct TransportStats {
   std::uint64_t bytes_sent = 0, bytes_received = 0;  // UDP payload
   // Lost: those that carried stream data or datagrams.
   std::uint64_t packets_sent = 0, packets_received = 0, packets_lost = 0;
+  // Received, and treated as lost: a stream had as many holes as it may have.
+  std::uint64_t packets_dropped = 0;
   std::uint64_t datagrams_dropped = 0;  // QUIC datagrams that found the send queue full
   TimeUs smoothed_rtt_us = 0, min_rtt_us = 0, handshake_us = 0;
   std::uint64_t congestion_window_bytes = 0, bytes_in_flight = 0;

@@ -217,6 +217,33 @@ TEST (QuicData, TheWindowGrowsAsFastAsAStart) {
   EXPECT_GT (bench.server->streams[id].bytes.size (), 16e6);
 }
 
+// ngtcp2 0.12 ends a connection when one of its streams has a thousand holes.
+TEST (QuicData, AThousandPacketsMayBeLostOneByOne) {
+  QuicBench bench;
+  bench.set_delay (50 * kMillisecond);
+  bench.connect ();
+  const StreamId id = bench.open ();
+  const std::string text = pattern (64 << 20, 1);
+  bench.client_transport->write (id, make_bytes (text), true);
+  unsigned sent = 0, dropped = 0;
+  ASSERT_TRUE (bench.run_until (
+      [&] { return bench.client_transport->stats ().bytes_in_flight > 6'000'000; }, 5 * kSecond));
+  bench.client_path->drop = [&] {
+    const bool drop = ++sent % 2 == 0 && dropped < 2000;
+    dropped += drop ? 1 : 0;
+    return drop;
+  };
+  const auto over = [&] {
+    return bench.server->streams[id].fin || bench.client->closed || bench.server->closed;
+  };
+  ASSERT_TRUE (bench.run_until (over, 60 * kSecond));
+  EXPECT_FALSE (bench.server->closed) << bench.server->closed->error.message;
+  EXPECT_FALSE (bench.client->closed) << bench.client->closed->error.message;
+  EXPECT_EQ (dropped, 2000u);
+  EXPECT_GT (bench.server_transport->stats ().packets_dropped, 0u);
+  EXPECT_TRUE (bench.server->streams[id].bytes == text);
+}
+
 TEST (QuicData, BothFillACleanLink) {
   EXPECT_GT (goodput (CongestionControl::bbr, 0), 35e6);
   EXPECT_GT (goodput (CongestionControl::cubic, 0), 35e6);
