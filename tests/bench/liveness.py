@@ -6,7 +6,6 @@ mostly wait go side by side, those that a busy machine would spoil go alone.
 
 import concurrent.futures
 import datetime
-import json
 import os
 import pathlib
 import subprocess
@@ -98,12 +97,6 @@ def measure(scenarios, build, rounds, jobs, save):
                 raise
 
 
-def earlier(report):
-    if not report.exists():
-        sys.exit(f"liveness: --again wants a report to put them into, and there is no {report}.")
-    return json.loads(report.read_text(encoding="utf-8"))
-
-
 def replaced(before, results):
     """The results of before, with those of the scenarios that were measured again."""
     entries = {entry["name"]: entry for entry in results["scenarios"] if entry["runs"]}
@@ -123,10 +116,7 @@ def tell(entry, rounds, result):
 def parse():
     parser = shared_options.parser(__doc__, SCENARIOS, "scenario")
     parser.add_argument("--jobs", type=int, default=JOBS_PER_CORE * (os.cpu_count() or 1))
-    parser.add_argument("--again", action="store_true")
-    options = parser.parse_args()
-    if options.again and not options.names:
-        parser.error("--again wants the scenarios that are to be measured again.")
+    options = shared_options.parsed(parser, "scenario")
     options.rounds = shared_options.rounds(options, QUICK_ROUNDS, ROUNDS)
     return options
 
@@ -148,7 +138,7 @@ def main():
         "scenarios": [],
     }
 
-    before = earlier(options.output_dir / "liveness.json") if options.again else None
+    before = shared_options.earlier(options, "liveness.json")
 
     def save(entries):
         results["scenarios"] = entries

@@ -194,6 +194,12 @@ def heading(results):
     yield (f"{about['cpu']}, {about['cores']} cores, {about['memory_gib']} GiB; {about['system']}, "
            f"Linux {about['kernel']}. Load average {results['load_before']:.2f} before, "
            f"{results['load_after']:.2f} after.")
+    for part in results.get("again", ()):
+        yield ""
+        yield (f"Again, {', '.join(part['names'])}: `{part['command']}`, {part['date']}, "
+               f"{part['minutes']} min, {part['rounds']} rounds; gst-p2p "
+               f"{part['versions']['gst-p2p']}. Load average {part['load_before']:.2f} before, "
+               f"{part['load_after']:.2f} after.")
     if results["namespaces"] != "yes":
         yield ""
         yield f"Without network namespaces: {results['namespaces']}."

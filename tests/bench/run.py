@@ -92,8 +92,23 @@ def run_once(context, workload, peer, entry):
     return ", ".join(f"{key} {value:.4g}" for key, value in result.items())
 
 
+def replaced(before, results):
+    """The results of before, with the groups that were measured again in their places."""
+    if before is None:
+        return results
+    again = {workload["group"] for workload in results["workloads"]}
+    order = list(workloads.GROUPS)
+    kept = [one for one in before["workloads"] if one["group"] not in again]
+    about = {key: value for key, value in results.items() if key not in ("workloads", "peers")}
+    return {**before, "peers": {**before["peers"], **results["peers"]},
+            "again": [*before.get("again", ()), {**about, "names": sorted(again)}],
+            "workloads": sorted(kept + results["workloads"],
+                                key=lambda one: order.index(one["group"].partition("-")[0]))}
+
+
 def parse():
-    options = shared_options.parser(__doc__, workloads.GROUPS, "group").parse_args()
+    options = shared_options.parsed(
+        shared_options.parser(__doc__, workloads.GROUPS, "group"), "group")
     options.groups = options.names or list(workloads.GROUPS)
     options.rounds = shared_options.rounds(options, 3, 5)
     return options
@@ -107,6 +122,7 @@ def main():
     confined = network.enter()
     if confined is not None:
         print(f"No network namespaces: {confined}. What needs them is skipped.", flush=True)
+    before = shared_options.earlier(options, "results.json")
     started = time.monotonic()
     options.output_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="p2p-bench-") as name:
@@ -129,9 +145,10 @@ def main():
             results["workloads"].append(record)
             results["minutes"] = round((time.monotonic() - started) / 60, 1)
             results["load_after"] = os.getloadavg()[0]
-            text = json.dumps(results, indent=1, ensure_ascii=False)
+            whole = replaced(before, results)
+            text = json.dumps(whole, indent=1, ensure_ascii=False)
             (options.output_dir / "results.json").write_text(text + "\n", encoding="utf-8")
-            report.write(results, options.output_dir)
+            report.write(whole, options.output_dir)
 
         chosen = [workload for group in options.groups
                   for workload in workloads.GROUPS[group](options.quick)]

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 
 import figures
 import report
+import run
 import svg
 import workloads
 from peers.base import rate
@@ -94,6 +95,18 @@ class Report(unittest.TestCase):
             self.assertEqual(ElementTree.fromstring(picture).tag,
                              "{http://www.w3.org/2000/svg}svg")
 
+    def test_what_is_measured_again_takes_the_place_of_what_was(self):
+        wire = {"group": "wire", "key": "wire-100-20-1", "title": "a wire", "parameters": {
+            "mbit": 100, "rtt_ms": 20, "loss_percent": 1}, "peers": {}}
+        before = {**copy.deepcopy(RESULTS), "workloads": RESULTS["workloads"] + [wire]}
+        faster = copy.deepcopy(RESULTS["workloads"])
+        faster[0]["peers"]["p2p-gst"]["runs"] = [{"mbit": 9999.0}]
+        results = run.replaced(before, {**RESULTS, "command": "script/bench --again bulk",
+                                        "workloads": faster})
+        self.assertEqual(results["workloads"], faster + [wire])
+        text = report.render(results)[0]
+        self.assertIn("`script/bench bulk`, 2000", text)
+        self.assertIn("Again, bulk: `script/bench --again bulk`, 2000", text)
 
     def test_a_wire_that_only_we_run_on_is_a_cell_of_the_matrix(self):
         results = copy.deepcopy(RESULTS)
