@@ -5,20 +5,12 @@
 
 #include <array>
 
+#include "../support/loopback.hpp"
 #include "base/loop_thread.hpp"
 
 namespace p2p::test {
 
 namespace {
-
-sockaddr_in
-loopback (std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons (port);
-  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
-  return address;
-}
 
 std::string
 candidate (std::uint16_t port) {

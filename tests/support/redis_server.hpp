@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../signaling/process.hpp"
+#include "loopback.hpp"
 
 namespace p2p {
 
@@ -51,9 +52,7 @@ class RedisServer {
 inline std::uint16_t
 free_port () {
   const int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  sockaddr_in address = test::loopback (0);
   socklen_t size = sizeof address;
   EXPECT_EQ (bind (fd, reinterpret_cast<sockaddr *> (&address), size), 0);
   EXPECT_EQ (getsockname (fd, reinterpret_cast<sockaddr *> (&address), &size), 0);

@@ -9,18 +9,11 @@
 #include <array>
 #include <cstdint>
 
+#include "../support/loopback.hpp"
+
 namespace p2p::test {
 
 namespace {
-
-sockaddr_in
-loopback (std::uint16_t port) {
-  sockaddr_in out{};
-  out.sin_family = AF_INET;
-  out.sin_port = htons (port);
-  out.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
-  return out;
-}
 
 void
 send_text (int fd, std::string_view text) {

@@ -10,6 +10,8 @@
 
 #include <string>
 
+#include "../support/loopback.hpp"
+
 using namespace p2p;
 using namespace p2p::turn;
 
@@ -20,9 +22,7 @@ class UdpBatchTest : public testing::TestWithParam<bool> {
   void SetUp () override {
     receiver_ = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     sender_ = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+    sockaddr_in address = test::loopback (0);
     socklen_t size = sizeof address;
     auto *const raw = reinterpret_cast<sockaddr *> (&address);
     ASSERT_EQ (bind (receiver_, raw, size), 0);
