@@ -320,7 +320,7 @@ Agent::signaling_message (const std::string &from, const std::string &message) {
     return;
   }
   if (signal->kind == PeerSignal::Kind::hello && !signal->session.empty ()) {
-    if (connection && connection->session_name () == signal->session)
+    if (connection && connection->knows_session (signal->session))
       connection->receive_signal (*signal);
     else
       disown_session (from, *signal);

@@ -225,6 +225,14 @@ Connection::signaling_lost (const Error &reason) {
 }
 
 bool
+Connection::knows_session (const std::string &name) const {
+  if (!session_name_.empty ()) return name == session_name_;
+  const Generation *building = negotiation_.current ();
+  return building && building->started () &&
+         name == session_name_of (session_config (*building, building->remote_id ()).id);
+}
+
+bool
 Connection::signal_is_for_successor (const PeerSignal &signal) const {
   if (signal.kind != PeerSignal::Kind::hello || !signal.in_reply_to.empty () || !established () ||
       !signal.session.empty ())
@@ -244,7 +252,8 @@ Connection::receive_signal (const PeerSignal &signal) {
         signal.kind != PeerSignal::Kind::hello || signal.session == session_name_;
     taken = of_session && line_->receive_signal (signal, false);
   } else if (signal.kind == PeerSignal::Kind::hello) {
-    receive_hello (signal);
+    // A client has its session a little earlier than the server, and says it again.
+    if (signal.session.empty ()) receive_hello (signal);
   } else {
     Generation *building = negotiation_.current ();
     taken = building && building->started () && building->remote_id () == signal.attempt &&
@@ -349,6 +358,7 @@ Connection::start_generation (const NetworkConfig &remote, bool out_of_band) {
   Generation *building = negotiation_.current ();
   Attempt::Start how;
   how.client = is_client ();
+  if (!how.client) how.greeting = Session::greeting (session_config (*building, remote.attempt));
   if (const Status bad = building->start (remote, how, out_of_band)) {
     ++signals_rejected_;
     fail ({bad->code,

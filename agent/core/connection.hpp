@@ -73,6 +73,8 @@ class Connection final : public Packed,
   bool established () const { return session_ && line_ && established_at_ > 0; }
   // Of the session, on the wire; empty before there is one.
   const std::string &session_name () const { return session_name_; }
+  // Whether it has that session, or the attempt that is under way will be that.
+  bool knows_session (const std::string &name) const;
 
  private:
   // Generation::Host, before the session is up

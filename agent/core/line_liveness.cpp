@@ -44,7 +44,9 @@ Line::watch_broken (BreakReason reason) {
   broken_at_ = clock_.now ();
   go_back_at_ = broken_at_ + kGoBackAfter;
   g_debug ("line %s: broken", session_.c_str ());
-  if (Transport *transport = this->transport ()) transport->suspend ();
+  // A server that has not heard the end of the handshake has no line that could answer: only QUIC,
+  // which says it again and again, gets on there.
+  if (Transport *transport = this->transport (); transport && watch_.met ()) transport->suspend ();
   follow (true);
   host_.line_broken (reason, std::exchange (break_detail_, {}));
   renew_wait_ = 0;

@@ -24,11 +24,27 @@ refused_by_peer (const std::string &name) {
                                "first."};
 }
 
+wire::Hello
+hello_of (const SessionConfig &config) {
+  wire::Hello hello;
+  hello.session = config.id;
+  hello.epoch = config.epoch;
+  hello.memory_epoch = config.memory_epoch > 0 ? config.memory_epoch : config.epoch;
+  hello.max_message_bytes = config.max_message_bytes;
+  return hello;
+}
+
 }  // namespace
 
 std::unique_ptr<Session>
 Session::create (const SessionConfig &config, Observer &observer) {
   return std::make_unique<SessionImpl> (config, observer);
+}
+
+std::string
+Session::greeting (const SessionConfig &config) {
+  const wire::Writer frame = wire::encode (hello_of (config));
+  return ByteView (frame.view ()).to_string ();
 }
 
 SessionImpl::SessionImpl (const SessionConfig &config, p2p::Session::Observer &observer)
@@ -398,16 +414,35 @@ SessionImpl::start_hello () {
   stream->id = *id;
   stream->kind = Stream::Kind::control;
   streams_[*id] = stream;
+  if (const std::string greeting = transport_->take_greeting (); !greeting.empty ())
+    greeted (ByteView (greeting));
+}
+
+// The server's hello has come already.
+void
+SessionImpl::greeted (ByteView greeting) {
+  wire::Reader reader (greeting);
+  const auto frame = wire::decode_control (reader);
+  if (frame.progress == wire::Progress::done &&
+      frame.value.type == static_cast<std::uint64_t> (wire::ControlType::hello))
+    hello_frame (frame.value.body);
+  else
+    fail_field ("HELLO");
+}
+
+void
+SessionImpl::hello_frame (ByteView body) {
+  Result<wire::Hello> hello = wire::decode_hello (body);
+  if (hello)
+    hello_arrived (*hello);
+  else
+    fail (wire::Code::protocol, hello.error ());
 }
 
 void
 SessionImpl::send_hello (StreamId stream) {
-  wire::Hello hello;
-  hello.session = config_.id;
-  hello.epoch = config_.epoch;
+  wire::Hello hello = hello_of (config_);
   hello.peer_epoch = peer_epoch_;
-  hello.memory_epoch = config_.memory_epoch > 0 ? config_.memory_epoch : config_.epoch;
-  hello.max_message_bytes = config_.max_message_bytes;
   for (const auto &[id, receiver] : receivers_) hello.incoming.push_back (receiver->hello ());
   for (const auto &channel : channels_)
     if (channel->sender_ && !channel->closing_ && !channel->sender_->ended ())
@@ -459,7 +494,9 @@ SessionImpl::hello_arrived (const wire::Hello &hello) {
   peer_epoch_ = hello.epoch;
   peer_max_message_bytes_ = hello.max_message_bytes;
   resume_receivers (hello);
-  if (!transport_->is_client ()) send_hello (*control_stream_);
+  // What was told with the handshake was told when there was no session yet, and is still true.
+  if (!transport_->is_client () && transport_->take_greeting ().empty ())
+    send_hello (*control_stream_);
   if (Status bad = resume_senders (hello)) {
     fail (bad->code == P2P_ERROR_STORE ? wire::Code::state_lost : wire::Code::protocol, *bad);
     return;

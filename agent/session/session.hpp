@@ -145,6 +145,9 @@ class Session {
   };
 
   static std::unique_ptr<Session> create (const SessionConfig &config, Observer &observer);
+  // The hello of a session that is not there yet: a server's transport tells it with its handshake
+  // (Transport::take_greeting()), and the client need not wait for another one.
+  static std::string greeting (const SessionConfig &config);
   // One that goes on from what was kept of it; `config.id` is the kept one's. Nothing is told of
   // the channels that it has. Fails when the items contradict each other.
   static Result<std::unique_ptr<Session>> restore (const SessionConfig &config, Observer &observer,

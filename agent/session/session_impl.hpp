@@ -146,6 +146,8 @@ class SessionImpl final : public Packed,
   void start_hello ();
   void send_hello (StreamId stream);
   Status check_hello (const wire::Hello &hello);
+  void greeted (ByteView greeting);
+  void hello_frame (ByteView body);
   void hello_arrived (const wire::Hello &hello);
   Status resume_senders (const wire::Hello &hello);
   void resume_receivers (const wire::Hello &hello);

@@ -43,6 +43,8 @@ StreamHoles::add (std::uint64_t begin, std::uint64_t end) {
   if (first_left > at)
     holes_.erase (holes_.begin () + static_cast<std::ptrdiff_t> (at),
                   holes_.begin () + static_cast<std::ptrdiff_t> (first_left));
+  // A burst of loss is rare, and its memory is for whoever comes next.
+  if (holes_.empty ()) holes_.shrink_to_fit ();
 }
 
 }  // namespace p2p

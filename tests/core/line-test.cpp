@@ -72,24 +72,25 @@ struct Side {
 class Lines : public WorldTest {
  protected:
   // Alice is the server: the id that is the lesser.
+  Side make_side (World &world, const char *id, const char *peer,
+                  const std::function<void (AgentSettings &)> &adjust = {}) {
+    Side side;
+    AgentSettings settings = settings_of (id, false);
+    if (adjust) adjust (settings);
+    side.agent = world.make_agent (settings);
+    auto opened = side.agent->open_connection (peer, std::nullopt);
+    EXPECT_TRUE (opened.ok ());
+    side.connection = std::static_pointer_cast<Connection> (*opened);
+    side.told->clock = &world.clock;
+    side.connection->set_observer (side.told);
+    auto port = side.connection->open_channel ("c", {});
+    EXPECT_TRUE (port.ok ());
+    side.port = *port;
+    return side;
+  }
   void connect (World &world, const std::function<void (AgentSettings &)> &adjust = {}) {
-    auto make = [&] (const char *id, const char *peer) {
-      Side side;
-      AgentSettings settings = settings_of (id, false);
-      if (adjust) adjust (settings);
-      side.agent = world.make_agent (settings);
-      auto opened = side.agent->open_connection (peer, std::nullopt);
-      EXPECT_TRUE (opened.ok ());
-      side.connection = std::static_pointer_cast<Connection> (*opened);
-      side.told->clock = &world.clock;
-      side.connection->set_observer (side.told);
-      auto port = side.connection->open_channel ("c", {});
-      EXPECT_TRUE (port.ok ());
-      side.port = *port;
-      return side;
-    };
-    alice = make ("alice", "bob");
-    bob = make ("bob", "alice");
+    alice = make_side (world, "alice", "bob", adjust);
+    bob = make_side (world, "bob", "alice", adjust);
     // An offer that is lost is repeated after a while.
     for (int i = 0; i < 40 && !(connected (alice.connection->snapshot ()) &&
                                 connected (bob.connection->snapshot ()));
@@ -190,6 +191,50 @@ TEST_F (Lines, AnOutageIsOneBreakAndOneRestoreOnBothSidesAndLosesNothing) {
       EXPECT_GE (side->received + 3, side == &alice ? bob.sent : alice.sent);
     }
     finish (world);
+  });
+}
+
+// The client is connected half a round trip before the server, which has no line until then.
+TEST_F (Lines, AnOutageBetweenTheTwoEndsOfTheHandshakeHealsAndLosesNothing) {
+  const LinkOptions usual = link_with (25 * kMillisecond);
+  const auto begin = [&] (World &world) {
+    world.set_links (usual);
+    alice = make_side (world, "alice", "bob");
+    bob = make_side (world, "bob", "alice");
+  };
+  core_loop ().run_sync ([&] {
+    for (int seed = 1; seed <= kSeeds / 25 && !HasFailure (); ++seed) {
+      SCOPED_TRACE ("seed " + std::to_string (seed));
+      // A world of the same seed goes the same way; there it is seen when that moment is.
+      TimeUs client_connects = 0;
+      {
+        World world (static_cast<std::uint64_t> (seed), {});
+        begin (world);
+        while (bob.told->state != P2P_CONNECTION_STATE_CONNECTED &&
+               client_connects < 60 * kSecond) {
+          run (world, kMillisecond);
+          client_connects = world.clock.now ();
+        }
+        end (world);
+      }
+      World world (static_cast<std::uint64_t> (seed), {});
+      begin (world);
+      run (world, client_connects - world.clock.now () - 10 * kMillisecond);
+      world.set_links (down (), usual);
+      run (world, 100 * kMillisecond);
+      ASSERT_EQ (bob.told->state, P2P_CONNECTION_STATE_CONNECTED);
+      ASSERT_EQ (alice.told->state, P2P_CONNECTION_STATE_CONNECTING);
+      if (world.roll (2) == 0) world.set_links (down ());
+      run (world, static_cast<TimeUs> (world.roll (8 * kSecond)));
+      EXPECT_EQ (alice.told->state, P2P_CONNECTION_STATE_CONNECTING);
+      world.set_links (usual);
+      run (world, 15 * kSecond);
+      for (Side *side : {&alice, &bob}) {
+        EXPECT_EQ (side->told->state, P2P_CONNECTION_STATE_CONNECTED) << side->told->removed;
+        EXPECT_EQ (side->told->broken, side->told->restored);
+      }
+      finish (world);
+    }
   });
 }
 
