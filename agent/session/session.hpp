@@ -130,7 +130,7 @@ class Session {
   class Observer {
    public:
     virtual ~Observer () = default;
-    // Both hellos are in; messages flow.
+    // The peer's hello is in; messages flow. May come from inside of attach().
     virtual void session_established () = 0;
     // By the peer, and no open_channel() made it before.
     virtual void session_channel_opened (Channel &channel) = 0;
@@ -140,7 +140,8 @@ class Session {
     virtual void session_channel_closed (Channel &channel, const Status &reason) = 0;  // then gone
     // What the peer's send_signal() carried.
     virtual void session_signal (const std::string &text) = 0;
-    // The transport under it ended; the session and its channels stay until it is destroyed.
+    // The transport under it ended, or attach() found a hello that it cannot take; the session and
+    // its channels stay until it is destroyed.
     virtual void session_detached (const Error &error, bool by_peer, std::uint64_t code) = 0;
   };
 

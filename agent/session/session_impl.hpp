@@ -1,4 +1,4 @@
-// The session behind session.hpp. session.cpp is about channels and the hello,
+// The session behind session.hpp. session.cpp is about channels, session_hello.cpp about the hello,
 // session_streams.cpp about the bytes of streams, session_events.cpp about the life of streams and
 // about datagrams, session_kept.cpp about what outlives the process.
 //
@@ -143,6 +143,17 @@ class SessionImpl final : public Packed,
   void end_transport ();
   void fail (wire::Code code, const Error &error);
   void fail_field (const std::string &field);
+  void open_sender (ChannelImpl &channel);
+  ChannelImpl *find_channel (const std::string &name) const;
+  ChannelImpl &make_channel (const std::string &name, const ChannelOptions &options);
+  ChannelImpl *channel_of_sender (std::uint64_t id) const;
+  Receiver *find_receiver (std::uint64_t id) const;
+  void deliver_end_if_due (Receiver &receiver, bool grace_over);
+  void confirm_taken (Receiver &receiver);
+  void confirm (Receiver &receiver);
+  void note_taken (Receiver &receiver);
+
+  // session_hello.cpp
   void start_hello ();
   void send_hello (StreamId stream);
   Status check_hello (const wire::Hello &hello);
@@ -153,16 +164,6 @@ class SessionImpl final : public Packed,
   void resume_receivers (const wire::Hello &hello);
   void forget_receiver (Receiver &receiver);
   void peer_restarted ();
-  void open_sender (ChannelImpl &channel);
-  ChannelImpl *find_channel (const std::string &name) const;
-  ChannelImpl &make_channel (const std::string &name, const ChannelOptions &options);
-  ChannelImpl *channel_of_sender (std::uint64_t id) const;
-  Receiver *find_receiver (std::uint64_t id) const;
-  void deliver_end_if_due (Receiver &receiver, bool grace_over);
-  void confirm_taken (Receiver &receiver);
-  void confirm (Receiver &receiver);
-
-  void note_taken (Receiver &receiver);
 
   // session_kept.cpp
   void receiver_changed (std::uint64_t id);

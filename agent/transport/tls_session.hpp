@@ -1,6 +1,6 @@
 // One TLS 1.3 handshake with pinned certificates on both sides, and a server's greeting with it:
-// some bytes in an extension of its EncryptedExtensions, which only the client can read, and which
-// the handshake authenticates as it does everything else.
+// some bytes in an extension of its EncryptedExtensions. The handshake authenticates them to the
+// client; whoever began a handshake can read them, so nothing secret may be among them.
 #pragma once
 #include <gnutls/gnutls.h>
 
