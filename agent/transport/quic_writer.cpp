@@ -315,12 +315,14 @@ QuicTransport::may_be_last_in_flight (std::size_t limit) const {
   return turns_.datagrams () == 1 || stat.bytes_in_flight + 2 * limit >= stat.cwnd;
 }
 
-// Ends the packet that was begun, with an empty STREAM frame of any stream that still sends.
+// Ends the packet that was begun, with an empty STREAM frame of any stream that still sends. Never
+// of one that has sent nothing: ngtcp2 0.12 would send such a frame again, and asserts in
+// conn_recv_ack when two of them, both at offset 0, are lost.
 ngtcp2_ssize
 QuicTransport::finish_with_anchor (std::uint8_t *dest, std::size_t limit) {
   ngtcp2_pkt_info info;
   for (auto &[id, stream] : streams_) {
-    if (stream.write_ended || stream.fin_queued) continue;
+    if (stream.write_ended || stream.fin_queued || !stream.queue.any_sent ()) continue;
     ngtcp2_ssize written = -1;
     const ngtcp2_ssize n =
         ngtcp2_conn_writev_stream (conn_.get (), nullptr, &info, dest, limit, &written,

@@ -18,6 +18,7 @@ class SendQueue {
 
   void push (const Ref<GBytes> &bytes);
   std::size_t unsent_bytes () const { return unsent_; }
+  bool any_sent () const { return end_ > unsent_; }
   // Up to `max_slices` slices of the next bytes, ending once `max_bytes` are reached. True when
   // they are all that is unsent.
   bool peek (std::vector<ByteView> &slices, std::size_t max_slices, std::size_t max_bytes) const;

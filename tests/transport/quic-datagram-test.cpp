@@ -90,6 +90,32 @@ TEST_P (QuicDatagramLoss, IsReported) {
 
 INSTANTIATE_TEST_SUITE_P (Seeds, QuicDatagramLoss, testing::Range<std::uint64_t> (1, 31));
 
+// Lost are a probe of the packet size, two alone, and the last of four: an empty frame of the
+// stream may have gone with each of them, and with none that arrives.
+TEST (QuicDatagram, MayBeLostBesideAStreamThatHasSentNothing) {
+  QuicBench bench;
+  bench.set_delay (10 * kMillisecond);
+  bench.connect ();
+  const StreamId id = bench.open ();
+  bench.scheduler.run_for (kSecond);
+  std::size_t size = 0;
+  bench.client_path->on_send = [&] (ByteView datagram) { size = datagram.size; };
+  bench.client_path->drop = [&] { return size < 400 || size > 1200; };
+  const std::string short_one (300, 's'), long_one (900, 'l');
+  EXPECT_TRUE (send (bench, short_one, 1));
+  bench.scheduler.run_for (kMillisecond);
+  EXPECT_TRUE (send (bench, short_one, 2));
+  bench.scheduler.run_for (kMillisecond);
+  for (std::uint64_t tag = 3; tag <= 5; ++tag) EXPECT_TRUE (send (bench, long_one, tag));
+  EXPECT_TRUE (send (bench, short_one, 6));
+  bench.scheduler.run_for (30 * kMillisecond);
+  EXPECT_EQ (bench.client->acked, (std::vector<std::uint64_t>{3, 4, 5}));
+  bench.client_path->drop = nullptr;
+  bench.client_transport->write (id, make_bytes ("first word"), true);
+  ASSERT_TRUE (bench.run_until ([&] { return bench.client->lost.size () == 3; }));
+  EXPECT_EQ (bench.server->streams[id].bytes, "first word");
+}
+
 TEST (QuicDatagram, NeitherStarvesStreamsNorIsStarved) {
   QuicBench bench;
   bench.options.rate_bits_per_s = 10'000'000;
