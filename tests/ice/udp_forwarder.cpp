@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <utility>
 
 #include "../support/loopback.hpp"
 #include "base/loop_thread.hpp"
@@ -27,6 +28,7 @@ UdpForwarder::UdpForwarder () : inner_end_ (loopback (0)), outer_end_ (loopback 
 UdpForwarder::~UdpForwarder () {
   close (inner_);
   close (outer_);
+  for (Side &side : retired_) close (side);
 }
 
 void
@@ -50,11 +52,10 @@ UdpForwarder::close (Side &side) {
 
 void
 UdpForwarder::rebind () {
-  // The new one first, or it would get the same port.
-  Side old = std::move (outer_);
-  outer_ = Side ();
+  // An old one stays bound, deaf: its port, given again, would be an address that the peer knows.
+  outer_.watch.reset ();
+  retired_.push_back (std::exchange (outer_, Side ()));
   open (outer_);
-  close (old);
 }
 
 void

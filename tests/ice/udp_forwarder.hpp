@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/fd_watch.hpp"
 
@@ -40,6 +41,7 @@ class UdpForwarder {
   void forward (Side &from);
 
   Side inner_, outer_;
+  std::vector<Side> retired_;
   sockaddr_in inner_end_{}, outer_end_{};
   bool inward_closed_ = false;
 };
