@@ -62,7 +62,8 @@ guint signals[N_SIGNALS];
  * @P2P_CONNECTION_STATE_INCOMING: the peer asks for it; waits for [method@P2p.Connection.accept] or
  *   [method@P2p.Connection.refuse]
  * @P2P_CONNECTION_STATE_CONNECTING: waiting for the peer, or trying paths to it
- * @P2P_CONNECTION_STATE_CONNECTED: the peer is authenticated and messages flow
+ * @P2P_CONNECTION_STATE_CONNECTED: the peer is authenticated and messages flow; one side is told
+ *   half a round trip before the other, and of the end where that refuses it then
  * @P2P_CONNECTION_STATE_BROKEN: the path is lost; the connection waits for another one
  * @P2P_CONNECTION_STATE_REMOVED: it has ended, for good
  *

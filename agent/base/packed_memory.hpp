@@ -48,8 +48,7 @@ struct PackedAllocator {
   template <class U>
   PackedAllocator (const PackedAllocator<U> &) {}
   T *allocate (std::size_t count) {
-    // Containers have pointers to nodes as well.
-    void *memory = packed_take (count * sizeof (T));  // NOLINT(bugprone-sizeof-expression)
+    void *memory = packed_take (count * sizeof (T));
     if (!memory) throw std::bad_alloc ();
     return static_cast<T *> (memory);
   }

@@ -320,8 +320,11 @@ Agent::signaling_message (const std::string &from, const std::string &message) {
     return;
   }
   if (signal->kind == PeerSignal::Kind::hello && !signal->session.empty ()) {
-    if (connection && connection->session_name () == signal->session)
+    const auto successor = successors_.find (from);
+    if (connection && connection->knows_session (signal->session))
       connection->receive_signal (*signal);
+    else if (successor != successors_.end () && successor->second->knows_session (signal->session))
+      successor->second->receive_signal (*signal);
     else
       disown_session (from, *signal);
     return;

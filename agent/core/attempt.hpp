@@ -60,6 +60,7 @@ class Attempt final : public Packed, private IceTransport::Observer, private Pat
   struct Start {
     bool client = false;  // on exactly one side
     Aim aim = Aim::connection;
+    std::string greeting;  // of a server: QuicConfig::greeting
   };
   // The peer's configuration is known: everything begins.
   Status start (const NetworkConfig &remote, const Start &how);

@@ -175,26 +175,6 @@ Connection::negotiation_start (const PeerSignal &hello) {
 }
 
 void
-Connection::say_bye (P2pError code, const std::string &text, const std::string &in_reply_to) {
-  const auto agent = agent_.lock ();
-  if (!agent) return;
-  const Generation *building = negotiation_.current ();
-  PeerSignal bye;
-  bye.kind = PeerSignal::Kind::bye;
-  bye.attempt = building ? building->id () : "none";
-  if (!in_reply_to.empty ())
-    bye.in_reply_to = in_reply_to;
-  else if (building && building->started ())
-    bye.in_reply_to = building->remote_id ();
-  else if (waiting_hello_)
-    bye.in_reply_to = waiting_hello_->attempt;
-  if (established ()) bye.session = session_name_;
-  bye.code = code;
-  bye.text = text;
-  (void)agent->send_signal (peer_, bye);
-}
-
-void
 Connection::peer_present (bool present) {
   if (removed_ || waiting_hello_) return;
   if (established ()) {
@@ -225,6 +205,14 @@ Connection::signaling_lost (const Error &reason) {
 }
 
 bool
+Connection::knows_session (const std::string &name) const {
+  if (!session_name_.empty ()) return name == session_name_;
+  const Generation *building = negotiation_.current ();
+  return building && building->started () &&
+         name == session_name_of (session_config (*building, building->remote_id ()).id);
+}
+
+bool
 Connection::signal_is_for_successor (const PeerSignal &signal) const {
   if (signal.kind != PeerSignal::Kind::hello || !signal.in_reply_to.empty () || !established () ||
       !signal.session.empty ())
@@ -244,7 +232,8 @@ Connection::receive_signal (const PeerSignal &signal) {
         signal.kind != PeerSignal::Kind::hello || signal.session == session_name_;
     taken = of_session && line_->receive_signal (signal, false);
   } else if (signal.kind == PeerSignal::Kind::hello) {
-    receive_hello (signal);
+    // A client has its session a little earlier than the server, and says it again.
+    if (signal.session.empty ()) receive_hello (signal);
   } else {
     Generation *building = negotiation_.current ();
     taken = building && building->started () && building->remote_id () == signal.attempt &&
@@ -267,57 +256,6 @@ Connection::receive_hello (const PeerSignal &hello) {
     return;
   }
   if (!negotiation_.receive (hello)) ++signals_rejected_;
-}
-
-void
-Connection::receive_bye (const PeerSignal &bye) {
-  if (established ()) {
-    if (!ends_session (bye))
-      ++signals_rejected_;
-    else if (bye.code == P2P_ERROR_CLOSED)
-      remove ({}, "closed by the peer", true);
-    else
-      remove (Error{P2P_ERROR_CLOSED,
-                    "\"" + peer_ +
-                        "\" does not know this session any longer: it was restarted, or "
-                        "has given up waiting. Connect again."},
-              "the peer has forgotten the session", true);
-    return;
-  }
-  const Generation *building = negotiation_.current ();
-  const std::string remote = building ? building->remote_id () : std::string ();
-  bool ours = building && bye.in_reply_to == building->id ();
-  if (!remote.empty () && bye.attempt == remote) ours = true;
-  if (bye.in_reply_to.empty () && waiting_for_config ()) ours = true;
-  if (attempt_is_older (bye.attempt, negotiation_.newest_remote ())) ours = false;
-  const bool before_accept = waiting_hello_ && bye.attempt == waiting_hello_->attempt;
-  if (!ours && !before_accept) {
-    ++signals_rejected_;
-    return;
-  }
-  if (bye.code == P2P_ERROR_CLOSED && !incoming_) {
-    // It went away before anything was up; it may come again.
-    drop_all ();
-    change ([&] (ConnectionSnapshot &s) {
-      s.reason = "\"" + peer_ + "\" has gone; waiting for it to come again";
-    });
-    return;
-  }
-  std::string text = "\"" + peer_ + "\" ends the attempt to connect";
-  if (bye.code == P2P_ERROR_NOT_AUTHORIZED)
-    text = "\"" + peer_ + "\" does not accept our identity: the secret or the fingerprint differs";
-  else if (bye.code == P2P_ERROR_REFUSED)
-    text = "\"" + peer_ + "\" refuses the connection";
-  if (!bye.text.empty ()) text += " (it says: " + bye.text + ")";
-  remove (Error{bye.code, text + "."}, text, true);
-}
-
-// While the line carries, the transport tells of its end, and cannot be forged.
-bool
-Connection::ends_session (const PeerSignal &bye) const {
-  const auto agent = agent_.lock ();
-  const bool genuine = bye.sealed || (agent && !agent->credentials (peer_).secret);
-  return line_->broken () && bye.session == session_name_ && genuine;
 }
 
 bool
@@ -349,6 +287,7 @@ Connection::start_generation (const NetworkConfig &remote, bool out_of_band) {
   Generation *building = negotiation_.current ();
   Attempt::Start how;
   how.client = is_client ();
+  if (!how.client) how.greeting = Session::greeting (session_config (*building, remote.attempt));
   if (const Status bad = building->start (remote, how, out_of_band)) {
     ++signals_rejected_;
     fail ({bad->code,
@@ -380,6 +319,7 @@ Connection::generation_connected (Generation &generation, Carrier carrier) {
   if (!agent) return;
   const SessionConfig config = session_config (generation, generation.remote_id ());
   session_name_ = session_name_of (config.id);
+  attempt_ = generation.id ();
   Line::Config below;
   below.watch.settings = agent->liveness_settings ();
   secret_ = carrier.transport->shared_secret ();

@@ -73,6 +73,8 @@ class Connection final : public Packed,
   bool established () const { return session_ && line_ && established_at_ > 0; }
   // Of the session, on the wire; empty before there is one.
   const std::string &session_name () const { return session_name_; }
+  // Whether it has that session, or the attempt that is under way will be that.
+  bool knows_session (const std::string &name) const;
 
  private:
   // Generation::Host, before the session is up
@@ -130,6 +132,9 @@ class Connection final : public Packed,
   void receive_hello (const PeerSignal &hello);
   void receive_bye (const PeerSignal &bye);
   bool ends_session (const PeerSignal &bye) const;
+  bool ends_attempt (const PeerSignal &bye) const;
+  bool is_genuine (const PeerSignal &bye) const;
+  Error ended_by_peer (const PeerSignal &bye) const;
   void retry_or_fail (const Error &error, bool worth_it);
   bool start_generation (const NetworkConfig &remote, bool out_of_band);
   SessionConfig session_config (const Generation &generation,
@@ -157,10 +162,10 @@ class Connection final : public Packed,
   std::weak_ptr<ConnectionCore::Observer> observer_;
   Negotiation negotiation_;  // until the session is up; then the line has its own
   std::unique_ptr<Session> session_;
-  std::string session_name_;
-  std::unique_ptr<Line> line_;      // below the session
-  std::unique_ptr<Keeper> keeper_;  // of the session, where the agent has a store
-  SharedSecret secret_{};           // of the session
+  std::string session_name_, attempt_;  // what it is called, and this side's first attempt of it
+  std::unique_ptr<Line> line_;          // below the session
+  std::unique_ptr<Keeper> keeper_;      // of the session, where the agent has a store
+  SharedSecret secret_{};               // of the session
   struct Entry {
     std::shared_ptr<ChannelPump> pump;
     Channel *channel = nullptr;

@@ -127,6 +127,8 @@ Connection::line_warning (const Error &warning) {
 void
 Connection::line_broken (BreakReason reason, const std::string &detail) {
   if (!established ()) {
+    // The client has the session already: another one would lose what it has sent.
+    if (!is_client ()) return;
     retry_or_fail ({P2P_ERROR_TIMED_OUT, "The peer fell silent before the session was up."}, true);
     return;
   }

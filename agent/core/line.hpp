@@ -91,6 +91,7 @@ class Line final : public Packed,
   // Nothing is told any more; whoever owns it may retire it from inside of any call.
   void end ();
   bool broken () const { return broken_; }
+  bool met () const { return watch_.met (); }  // the peer has a line as well
   const std::string &newest_remote () const { return negotiation_.newest_remote (); }
 
   // Of this session, from the meeting point or over the session. False counts as rejected.

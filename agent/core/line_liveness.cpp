@@ -27,6 +27,12 @@ Line::watch_suspect () {
 
 void
 Line::watch_probes () {
+  // A server that has not heard the end of the handshake has no line that could answer: only QUIC
+  // gets on there, and its own timeouts double.
+  if (Transport *transport = this->transport (); transport && !watch_.met ()) {
+    transport->suspend ();
+    transport->resume ();
+  }
   const bool go_back = broken_ && clock_.now () >= go_back_at_;
   if (go_back) go_back_at_ = clock_.now () + kGoBackAfter;
   for (const auto &generation : generations_) {
@@ -44,7 +50,7 @@ Line::watch_broken (BreakReason reason) {
   broken_at_ = clock_.now ();
   go_back_at_ = broken_at_ + kGoBackAfter;
   g_debug ("line %s: broken", session_.c_str ());
-  if (Transport *transport = this->transport ()) transport->suspend ();
+  if (Transport *transport = this->transport (); transport && watch_.met ()) transport->suspend ();
   follow (true);
   host_.line_broken (reason, std::exchange (break_detail_, {}));
   renew_wait_ = 0;

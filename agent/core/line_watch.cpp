@@ -279,6 +279,7 @@ void
 LineWatch::group_probe (Way way, ByteView datagram) {
   const std::optional<Probe> probe = codec_.decode (datagram);
   if (!probe) return;
+  met_ = true;
   hear_transport ();
   last_way_ = way;
   heard_[way] = {clock_.now (), kNever};

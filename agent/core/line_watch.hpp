@@ -60,6 +60,8 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
   void stop ();  // for good: nothing is told any more
   bool broken () const { return liveness_.state () == Liveness::State::broken; }
   bool suspect () const { return suspect_; }
+  // A probe of the peer has come: it has a line as well, and will answer.
+  bool met () const { return met_; }
   void set_settings (const LivenessSettings &settings);
   const LivenessSettings &settings () const { return liveness_.settings (); }
   void carried ();          // application data moved
@@ -126,7 +128,7 @@ class LineWatch final : private Liveness::Host, private PathGroup::Observer {
   std::map<Way, Asked> asked_;
   std::map<Way, Heard> heard_;  // of the ways that there are
   Way last_way_ = 0;            // on which the peer was heard last
-  bool suspect_ = false, started_ = false, stopped_ = false;
+  bool suspect_ = false, started_ = false, stopped_ = false, met_ = false;
   const std::unique_ptr<Scheduler::Timer> timer_;
 };
 

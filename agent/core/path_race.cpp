@@ -82,9 +82,11 @@ PathRace::way_failed (std::size_t index, const Error &error) {
 }
 
 void
-PathRace::start (const std::string &peer_fingerprint, bool client, bool handshakes) {
+PathRace::start (const std::string &peer_fingerprint, bool client, bool handshakes,
+                 const std::string &greeting) {
   handshakes_ = handshakes;
   config_.client = client;
+  config_.greeting = greeting;
   config_.peer_fingerprint = peer_fingerprint;
   started_ = true;
   choose ();

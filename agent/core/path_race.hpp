@@ -41,9 +41,10 @@ class PathRace {
   std::size_t add_way (const std::string &name);
   void way_opened (std::size_t way, Path &path);  // owned by somebody else
   void way_failed (std::size_t way, const Error &error);
-  // The peer's certificate and our role are known: handshakes may begin. Without handshakes
-  // nothing is ever won.
-  void start (const std::string &peer_fingerprint, bool client, bool handshakes);
+  // The peer's certificate and our role are known: handshakes may begin; a server tells `greeting`
+  // with each. Without handshakes nothing is ever won.
+  void start (const std::string &peer_fingerprint, bool client, bool handshakes,
+              const std::string &greeting = {});
   // One sentence for each way.
   std::vector<std::string> report () const;
 

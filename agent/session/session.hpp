@@ -130,7 +130,7 @@ class Session {
   class Observer {
    public:
     virtual ~Observer () = default;
-    // Both hellos are in; messages flow.
+    // The peer's hello is in; messages flow. May come from inside of attach().
     virtual void session_established () = 0;
     // By the peer, and no open_channel() made it before.
     virtual void session_channel_opened (Channel &channel) = 0;
@@ -140,11 +140,15 @@ class Session {
     virtual void session_channel_closed (Channel &channel, const Status &reason) = 0;  // then gone
     // What the peer's send_signal() carried.
     virtual void session_signal (const std::string &text) = 0;
-    // The transport under it ended; the session and its channels stay until it is destroyed.
+    // The transport under it ended, or attach() found a hello that it cannot take; the session and
+    // its channels stay until it is destroyed.
     virtual void session_detached (const Error &error, bool by_peer, std::uint64_t code) = 0;
   };
 
   static std::unique_ptr<Session> create (const SessionConfig &config, Observer &observer);
+  // The hello of a session that is not there yet: a server's transport tells it with its handshake
+  // (Transport::take_greeting()), and the client need not wait for another one.
+  static std::string greeting (const SessionConfig &config);
   // One that goes on from what was kept of it; `config.id` is the kept one's. Nothing is told of
   // the channels that it has. Fails when the items contradict each other.
   static Result<std::unique_ptr<Session>> restore (const SessionConfig &config, Observer &observer,

@@ -1,4 +1,4 @@
-// The session behind session.hpp. session.cpp is about channels and the hello,
+// The session behind session.hpp. session.cpp is about channels, session_hello.cpp about the hello,
 // session_streams.cpp about the bytes of streams, session_events.cpp about the life of streams and
 // about datagrams, session_kept.cpp about what outlives the process.
 //
@@ -143,14 +143,6 @@ class SessionImpl final : public Packed,
   void end_transport ();
   void fail (wire::Code code, const Error &error);
   void fail_field (const std::string &field);
-  void start_hello ();
-  void send_hello (StreamId stream);
-  Status check_hello (const wire::Hello &hello);
-  void hello_arrived (const wire::Hello &hello);
-  Status resume_senders (const wire::Hello &hello);
-  void resume_receivers (const wire::Hello &hello);
-  void forget_receiver (Receiver &receiver);
-  void peer_restarted ();
   void open_sender (ChannelImpl &channel);
   ChannelImpl *find_channel (const std::string &name) const;
   ChannelImpl &make_channel (const std::string &name, const ChannelOptions &options);
@@ -159,8 +151,19 @@ class SessionImpl final : public Packed,
   void deliver_end_if_due (Receiver &receiver, bool grace_over);
   void confirm_taken (Receiver &receiver);
   void confirm (Receiver &receiver);
-
   void note_taken (Receiver &receiver);
+
+  // session_hello.cpp
+  void start_hello ();
+  void send_hello (StreamId stream);
+  Status check_hello (const wire::Hello &hello);
+  void greeted (ByteView greeting);
+  void hello_frame (ByteView body);
+  void hello_arrived (const wire::Hello &hello);
+  Status resume_senders (const wire::Hello &hello);
+  void resume_receivers (const wire::Hello &hello);
+  void forget_receiver (Receiver &receiver);
+  void peer_restarted ();
 
   // session_kept.cpp
   void receiver_changed (std::uint64_t id);

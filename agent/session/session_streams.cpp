@@ -280,11 +280,7 @@ SessionImpl::control_frame (const std::shared_ptr<Stream> &, const wire::Control
   }
   // Other types are for later versions.
   if (frame.type != static_cast<std::uint64_t> (wire::ControlType::hello)) return;
-  Result<wire::Hello> hello = wire::decode_hello (frame.body);
-  if (hello)
-    hello_arrived (*hello);
-  else
-    fail (wire::Code::protocol, hello.error ());
+  hello_frame (frame.body);
 }
 
 void

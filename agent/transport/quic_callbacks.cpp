@@ -100,6 +100,7 @@ QuicTransport::fill_callbacks (ngtcp2_callbacks &callbacks) {
     QuicTransport &t = self (user_data);
     t.ready_ = true;
     t.cipher_ = t.tls_->cipher ();
+    t.greeting_ = t.tls_->greeting ();
     t.tls_done_ = !t.config_.client;
     t.handshake_us_ = t.scheduler_.now () - t.started_us_;
     t.shared_secret_ = export_secret (t.tls_->session ());

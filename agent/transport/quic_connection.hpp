@@ -88,6 +88,7 @@ class QuicTransport final : public Packed, public Transport, private Path::Recei
   void resume () override;
   TimeUs last_heard_us () const override { return last_heard_us_; }
   SharedSecret shared_secret () const override { return shared_secret_; }
+  std::string take_greeting () override { return std::exchange (greeting_, {}); }
   TransportStats stats () const override;
 
  private:
@@ -245,6 +246,7 @@ class QuicTransport final : public Packed, public Transport, private Path::Recei
   TimeUs skipped_us_ = 0;               // by which this connection's clock is behind that one
   TimeUs last_heard_us_ = 0;            // by the scheduler's clock
   SharedSecret shared_secret_{};
+  std::string greeting_;
   bool opened_ = false;  // the packet that is read is genuine
   bool news_ = false;    // of ngtcp2 for the peer, other than acknowledgements
   std::uint64_t received_since_flush_bytes_ = 0, consumed_since_flush_bytes_ = 0;

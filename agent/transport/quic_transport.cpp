@@ -40,8 +40,8 @@ random_cid () {
 
 bool
 QuicTransport::start (const ngtcp2_pkt_hd *initial) {
-  auto tls =
-      TlsSession::create (config_.client, config_.identity, config_.peer_fingerprint, config_.alpn);
+  auto tls = TlsSession::create (config_.client, config_.identity, config_.peer_fingerprint,
+                                 config_.alpn, config_.greeting);
   if (!tls) {
     end ({tls.error (), false, 0});
     return false;

@@ -21,6 +21,8 @@ struct QuicConfig {
   std::shared_ptr<Identity> identity;
   std::string peer_fingerprint;  // normalized; the handshake fails on any other certificate
   std::string alpn = "p2p/1";    // changed only by tests
+  // Of a server: what the client gets with the handshake, at most 1 KiB; empty for nothing.
+  std::string greeting;
   CongestionControl congestion_control = CongestionControl::bbr;
   // What the peer may send on one stream before it is consumed, once it has grown.
   std::uint64_t max_stream_window_bytes = 16 * 1024 * 1024;

@@ -11,6 +11,12 @@ constexpr char kPriority[] =
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"
     "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_MODE";
 
+// Of those for private use (RFC 8446 section 11). A client sends the number of the greeting's
+// version, a server the greeting.
+constexpr int kGreetingExtension = 0xff70;
+constexpr std::uint8_t kGreetingVersion = 1;
+constexpr std::size_t kMaxGreetingBytes = 1024;
+
 // One for all sessions: parsing it anew for each takes time, and 6 KiB that stay.
 gnutls_priority_t
 priority () {
@@ -25,8 +31,10 @@ priority () {
 
 Result<std::unique_ptr<TlsSession>>
 TlsSession::create (bool client, std::shared_ptr<Identity> identity, const std::string &expected,
-                    const std::string &alpn) {
+                    const std::string &alpn, const std::string &greeting) {
   std::unique_ptr<TlsSession> tls (new TlsSession);
+  tls->client_ = client;
+  tls->greeting_ = greeting;
   tls->identity_ = std::move (identity);
   tls->expected_ = expected;
 
@@ -49,6 +57,7 @@ TlsSession::create (bool client, std::shared_ptr<Identity> identity, const std::
   gnutls_datum_t protocol = {reinterpret_cast<unsigned char *> (const_cast<char *> (alpn.data ())),
                              static_cast<unsigned> (alpn.size ())};
   if (code >= 0) code = gnutls_alpn_set_protocols (session, &protocol, 1, GNUTLS_ALPN_MANDATORY);
+  if (code >= 0) code = tls->carry_greeting ();
   if (code < 0) {
     return Error{P2P_ERROR_FAILED,
                  std::string ("TLS cannot be set up: ") + gnutls_strerror (code) + "."};
@@ -75,6 +84,39 @@ TlsSession::verify () {
   if (!presented.empty () && presented == expected_) return 0;
   refused_ = presented.empty () ? "an unreadable certificate" : presented;
   return GNUTLS_E_CERTIFICATE_ERROR;
+}
+
+int
+TlsSession::carry_greeting () {
+  const gnutls_ext_recv_func hear = [] (gnutls_session_t s, const unsigned char *data,
+                                        size_t size) {
+    return static_cast<TlsSession *> (gnutls_db_get_ptr (s))->hear_greeting (data, size);
+  };
+  const gnutls_ext_send_func tell = [] (gnutls_session_t s, gnutls_buffer_t out) {
+    return static_cast<TlsSession *> (gnutls_db_get_ptr (s))->tell_greeting (out);
+  };
+  return gnutls_session_ext_register (
+      session_.get (), "p2p greeting", kGreetingExtension, GNUTLS_EXT_TLS, hear, tell, nullptr,
+      nullptr, nullptr, GNUTLS_EXT_FLAG_TLS | GNUTLS_EXT_FLAG_CLIENT_HELLO | GNUTLS_EXT_FLAG_EE);
+}
+
+// GnuTLS asks a server for its extension only when the client has sent that.
+int
+TlsSession::tell_greeting (gnutls_buffer_t out) {
+  if (client_) return gnutls_buffer_append_data (out, &kGreetingVersion, sizeof kGreetingVersion);
+  if (told_.empty ()) return 0;
+  return gnutls_buffer_append_data (out, told_.data (), told_.size ());
+}
+
+int
+TlsSession::hear_greeting (const std::uint8_t *data, std::size_t size) {
+  if (client_) {
+    if (size > kMaxGreetingBytes) return GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER;
+    told_.assign (reinterpret_cast<const char *> (data), size);
+  } else if (size == sizeof kGreetingVersion && data[0] == kGreetingVersion) {
+    told_ = greeting_;
+  }
+  return 0;
 }
 
 std::string

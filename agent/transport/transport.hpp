@@ -103,6 +103,9 @@ class Transport {
   virtual void resume () = 0;
   virtual TimeUs last_heard_us () const = 0;        // when the peer's last genuine packet came
   virtual SharedSecret shared_secret () const = 0;  // from ready on
+  // What the server said with its handshake, from ready on: to a client what came, to a server what
+  // it knows to have told. Empty when there was nothing, and when it was taken before.
+  virtual std::string take_greeting () = 0;
   virtual TransportStats stats () const = 0;
 };
 

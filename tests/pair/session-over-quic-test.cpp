@@ -12,7 +12,8 @@ using namespace p2p::test;
 namespace {
 
 struct Wire {
-  Wire (Scheduler &scheduler, std::uint64_t seed, const LinkOptions &options)
+  Wire (Scheduler &scheduler, std::uint64_t seed, const LinkOptions &options,
+        const std::string &greeting)
       : link (MemoryLink::create (scheduler, seed)) {
     static const std::shared_ptr<Identity> kAlice = *Identity::create_ephemeral ();
     static const std::shared_ptr<Identity> kBob = *Identity::create_ephemeral ();
@@ -20,6 +21,7 @@ struct Wire {
     QuicConfig config;
     config.identity = kBob;
     config.peer_fingerprint = kAlice->fingerprint ();
+    config.greeting = greeting;
     server = make_quic_transport (config, link->b ());
     config.client = true;
     config.identity = kAlice;
@@ -46,10 +48,10 @@ class SessionOverQuic : public ::testing::Test {
     attach (seed, options);
     ASSERT_TRUE (run ([&] { return alice->established () && bob->established (); }));
   }
-  void attach (std::uint64_t seed, const LinkOptions &options) {
+  void attach (std::uint64_t seed, const LinkOptions &options, const std::string &greeting = {}) {
     alice->detach ();
     bob->detach ();
-    wire = std::make_unique<Wire> (scheduler, seed, options);
+    wire = std::make_unique<Wire> (scheduler, seed, options, greeting);
     alice->attach (*wire->client);
     bob->attach (*wire->server);
   }
@@ -76,6 +78,45 @@ faulty (double loss) {
 class Faulty : public SessionOverQuic, public ::testing::WithParamInterface<double> {};
 
 }  // namespace
+
+// The server's hello comes with its handshake.
+TEST_F (SessionOverQuic, TheClientsFirstMessageArrivesAfterOneAndAHalfRoundTrips) {
+  LinkOptions options;
+  options.delay = 25 * kMillisecond;
+  alice = Session::create ({}, alice_app);
+  bob = Session::create ({}, bob_app);
+  Channel &channel = **alice->open_channel ("data", {});
+  ASSERT_TRUE (*channel.send (message_of ("first")));
+  attach (1, options, Session::greeting ({}));
+  ASSERT_TRUE (run ([&] { return alice->established (); }));
+  EXPECT_EQ (scheduler.now (), 50 * kMillisecond);
+  EXPECT_FALSE (bob->established ()) << "a server waits until the client has proved itself";
+  ASSERT_TRUE (run ([&] { return !bob_app.seen["data"].messages.empty (); }));
+  EXPECT_EQ (scheduler.now (), 75 * kMillisecond);
+  EXPECT_TRUE (bob->established ());
+}
+
+// Whenever the first transport ends, before the server has heard of the session or after.
+TEST_F (SessionOverQuic, WhatWasSentOnTheGreetingComesOnceWhateverBecomesOfTheTransport) {
+  LinkOptions options;
+  options.delay = 25 * kMillisecond;
+  for (TimeUs end = 45 * kMillisecond; end < 130 * kMillisecond; end += 5 * kMillisecond) {
+    alice_app = bob_app = {};
+    alice = Session::create ({}, alice_app);
+    bob = Session::create ({}, bob_app);
+    Channel &channel = **alice->open_channel ("data", {});
+    std::vector<std::string> wanted;
+    for (int i = 0; i < 20; ++i) {
+      wanted.push_back (std::to_string (i));
+      ASSERT_TRUE (*channel.send (message_of (wanted.back ())));
+    }
+    attach (1, options, Session::greeting ({}));
+    scheduler.run_for (end);
+    attach (2, options);
+    ASSERT_TRUE (run ([&] { return channel.flushed (); })) << end;
+    EXPECT_EQ (bob_app.texts ("data"), wanted) << end;
+  }
+}
 
 TEST_P (Faulty, ReliableMessagesArriveWholeOnceAndInOrder) {
   start (7, faulty (GetParam ()));

@@ -106,6 +106,46 @@ TEST_F (Hello, AHigherEpochClosesTheChannelsOfTheLowerOne) {
   ASSERT_TRUE (run ([&] { return find (*alice, "data")->flushed (); }));
 }
 
+TEST_F (Hello, OneThatCameWithTheHandshakeIsTheServersOnly) {
+  alice = Session::create (alice_config, alice_app);
+  bob = Session::create (bob_config, bob_app);
+  Channel &channel = open (*alice, "data");
+  must_send (channel, message_of ("at once"));
+  bob_app.on_established = [&] { EXPECT_TRUE (bob->send_signal ("a frame")); };
+  links.push_back (std::make_unique<FakeLink> (scheduler, network));
+  link ().client->greeting = link ().server->greeting = Session::greeting (bob_config);
+  alice->attach (*link ().client);
+  bob->attach (*link ().server);
+  link ().client->become_ready ();
+  ASSERT_TRUE (run ([this] { return alice->established (); }));
+  EXPECT_FALSE (bob->established ());
+  link ().server->become_ready ();
+  ASSERT_TRUE (run ([this] { return !alice_app.signals.empty (); }));
+  settle ();
+  EXPECT_EQ (bob_app.texts ("data"), std::vector<std::string>{"at once"});
+  EXPECT_EQ (alice_app.established, 1);
+  EXPECT_EQ (bob_app.established, 1);
+  EXPECT_EQ (alice_app.detached, 0);
+}
+
+TEST_F (Hello, OneThatCameWithTheHandshakeIsCheckedLikeAnyOther) {
+  bob_config.id[0] ^= 1;
+  const std::string other = Session::greeting (bob_config);
+  for (const std::string &greeting : {std::string ("x"), other.substr (0, 10), other}) {
+    alice_app = {};
+    alice = Session::create (alice_config, alice_app);
+    links.push_back (std::make_unique<FakeLink> (scheduler, network));
+    link ().client->greeting = greeting;
+    alice->attach (*link ().client);
+    link ().client->become_ready ();
+    ASSERT_TRUE (run ([this] { return alice_app.detached > 0; }));
+    EXPECT_EQ (alice_app.detach_error.code, P2P_ERROR_PROTOCOL);
+    EXPECT_FALSE (alice->established ());
+    EXPECT_TRUE (link ().client->closed ());
+    alice.reset ();
+  }
+}
+
 TEST_F (Hello, UnknownExtensionsAreSkipped) {
   attach_without_hello ();
   const wire::Writer plain = wire::encode (hello ());

@@ -66,7 +66,10 @@ class FakeTransport final : public Transport, public std::enable_shared_from_thi
   void resume () override {}
   TimeUs last_heard_us () const override { return 0; }
   SharedSecret shared_secret () const override { return {}; }
+  std::string take_greeting () override { return std::exchange (greeting, {}); }
   TransportStats stats () const override;
+
+  std::string greeting;  // set on both ends, before they become ready
 
   FakeNetwork &network () { return network_; }
   bool closed () const { return closed_; }

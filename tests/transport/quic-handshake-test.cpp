@@ -38,6 +38,53 @@ TEST (QuicHandshake, TakesOneRoundTrip) {
   EXPECT_NEAR (static_cast<double> (stats.min_rtt_us), 50e3, 1e3);
 }
 
+TEST (QuicHandshake, BringsTheServersGreeting) {
+  QuicBench bench;
+  bench.set_delay (25 * kMillisecond);
+  bench.server_config.greeting = "welcome";
+  bench.client_config.greeting = "clients greet nobody";
+  bench.start ();
+  ASSERT_TRUE (bench.run_until ([&] { return bench.client->ready; }));
+  EXPECT_EQ (bench.scheduler.now (), 50 * kMillisecond);
+  EXPECT_FALSE (bench.server->ready);
+  EXPECT_EQ (bench.client_transport->take_greeting (), "welcome");
+  EXPECT_EQ (bench.client_transport->take_greeting (), "") << "it was taken";
+  ASSERT_TRUE (bench.run_until ([&] { return bench.server->ready; }));
+  EXPECT_EQ (bench.server_transport->take_greeting (), "welcome") << "it knows what it has told";
+}
+
+TEST (QuicHandshake, AServerNeedNotGreet) {
+  QuicBench bench;
+  bench.connect ();
+  EXPECT_EQ (bench.client_transport->take_greeting (), "");
+  EXPECT_EQ (bench.server_transport->take_greeting (), "");
+}
+
+TEST (QuicHandshake, TheGreetingArrivesUnderHeavyLoss) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    QuicBench bench (seed);
+    bench.options.loss = 0.3;
+    bench.client_config.handshake_timeout_us = bench.server_config.handshake_timeout_us =
+        120 * kSecond;
+    bench.server_config.greeting = "welcome";
+    bench.set_delay (10 * kMillisecond);
+    bench.start ();
+    ASSERT_TRUE (
+        bench.run_until ([&] { return bench.client->ready && bench.server->ready; }, 120 * kSecond))
+        << seed;
+    EXPECT_EQ (bench.client_transport->take_greeting (), "welcome") << seed;
+    EXPECT_EQ (bench.server_transport->take_greeting (), "welcome") << seed;
+  }
+}
+
+TEST (QuicHandshake, AGreetingThatIsTooLongEndsIt) {
+  QuicBench bench;
+  bench.server_config.greeting = std::string (1025, 'x');
+  bench.start ();
+  ASSERT_TRUE (bench.run_until ([&] { return bench.client->closed && bench.server->closed; }));
+  EXPECT_FALSE (bench.client->ready);
+}
+
 TEST (QuicHandshake, ServerMayComeLater) {
   QuicBench bench;
   bench.start_client ();
