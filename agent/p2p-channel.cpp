@@ -205,7 +205,8 @@ p2p_channel_dup_connection (P2pChannel *self) {
  * p2p_channel_dup_options:
  * @self: a channel
  *
- * The options that the channel was opened with, by whichever side was first.
+ * The options with which this side sends: those that it has opened the channel with, or else those
+ * of the peer.
  *
  * Returns: (transfer full): a copy of the options
  *

@@ -322,8 +322,10 @@ p2p_connection_wait_connected (P2pConnection *self, GCancellable *cancellable, G
  * @name: a name of 1 to 255 bytes of UTF-8, unique in the connection
  * @options: (nullable): %NULL is a reliable, ordered channel
  *
- * Opens the channel of that name, or finds it when either side has opened it before; its options
- * are those of the side that was first. It can be used at once, before the connection is up.
+ * Opens the channel of that name, or finds it when it was opened before. Each side sends with the
+ * options with which it has opened the channel; a side that has not, and takes it from
+ * [signal@P2p.Connection::channel-opened], with those of its peer. Once it is open on this side, or
+ * something was sent, @options count no more. It can be used at once, before the connection is up.
  *
  * Returns: (transfer full): the channel, or %NULL with an error
  *

@@ -54,8 +54,26 @@ closed_here (const std::string &name) {
 }  // namespace
 
 ChannelPort::ChannelPort (std::string name, const ChannelOptions &options,
-                          std::uint64_t max_message_bytes)
-    : name_ (std::move (name)), options_ (options), max_message_bytes_ (max_message_bytes) {}
+                          std::uint64_t max_message_bytes, Opener opener)
+    : name_ (std::move (name)),
+      options_ (options),
+      opener_ (opener),
+      max_message_bytes_ (max_message_bytes) {}
+
+ChannelOptions
+ChannelPort::options () const {
+  const std::lock_guard lock (mutex_);
+  return options_;
+}
+
+bool
+ChannelPort::take_over (const ChannelOptions &options) {
+  const std::lock_guard lock (mutex_);
+  const bool began = accepted_ > 0 || end_asked_;
+  if (std::exchange (opener_, Opener::application) == Opener::application || began) return false;
+  options_ = options;
+  return true;
+}
 
 void
 ChannelPort::notify (std::condition_variable *changed, Lock lock) {
@@ -163,7 +181,7 @@ ChannelPort::send (const Message &message, GCancellable *cancellable, bool *canc
     ticket = accepted_;
     return sent;
   });
-  if (status || !options_.durable) return status;
+  if (status || !options ().durable) return status;
   return retry (outgoing_changed_, cancellable, cancelled, [&] { return kept_locked (ticket); });
 }
 

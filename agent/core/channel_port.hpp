@@ -23,11 +23,16 @@ constexpr std::size_t kMaxConfirmedAhead = 65536;
 
 class ChannelPort {
  public:
+  enum class Opener { application, peer };
   // Lengths above `max_message_bytes` are refused until the peer has told its own limit.
-  ChannelPort (std::string name, const ChannelOptions &options, std::uint64_t max_message_bytes);
+  ChannelPort (std::string name, const ChannelOptions &options, std::uint64_t max_message_bytes,
+               Opener opener = Opener::application);
 
   const std::string &name () const { return name_; }
-  const ChannelOptions &options () const { return options_; }
+  ChannelOptions options () const;
+  // The application opens what the peer has opened: from now on its own options hold. False when
+  // they cannot any more, because it has opened it before, or sent something.
+  bool take_over (const ChannelOptions &options);
 
   // Queues the message; P2P_ERROR_WOULD_BLOCK while max_buffered_bytes are waiting already.
   // `ticket` is for try_kept().
@@ -80,10 +85,11 @@ class ChannelPort {
   void ask_for_turn (Lock lock);
 
   const std::string name_;
-  const ChannelOptions options_;
   mutable std::mutex mutex_;
   std::condition_variable incoming_changed_, outgoing_changed_;
   // All below is guarded by mutex_.
+  ChannelOptions options_;
+  Opener opener_;
   Fifo<Message> outgoing_, incoming_;
   Fifo<Message> taken_;                    // by the application, to be confirmed by the core
   Fifo<Message> unconfirmed_;              // taken, with manual_confirm

@@ -55,7 +55,8 @@ Connection::session_channel_opened (Channel &channel) {
     auto &slot = ports_[channel.name ()];
     opened_here_too = slot && slot->is_open ();
     if (!opened_here_too)
-      slot = make_packed<ChannelPort> (channel.name (), channel.options (), max_message_bytes_);
+      slot = make_packed<ChannelPort> (channel.name (), channel.options (), max_message_bytes_,
+                                       ChannelPort::Opener::peer);
     port = slot;
   }
   const auto pump = add_pump (port, !opened_here_too);

@@ -121,6 +121,7 @@ Connection::open_channel (const std::string &name, const ChannelOptions &options
   if (options.priority == 0 || options.priority > kMaxPriority)
     return Error{P2P_ERROR_INVALID_ARGUMENT, "A channel's priority is a number from 1 to 65535."};
   std::shared_ptr<ChannelPort> port;
+  bool taken_over = false;
   {
     const MutexLock lock (mutex_);
     if (snapshot_.state == P2P_CONNECTION_STATE_REMOVED)
@@ -128,17 +129,23 @@ Connection::open_channel (const std::string &name, const ChannelOptions &options
                  ? *snapshot_.error
                  : Error{P2P_ERROR_CLOSED, "The connection to \"" + peer_ + "\" is closed."};
     auto &slot = ports_[name];
-    if (slot && slot->is_open ()) return slot;
-    slot = port = make_packed<ChannelPort> (name, options, max_message_bytes_);
+    if (slot && slot->is_open ()) {
+      taken_over = slot->take_over (options);
+      if (!taken_over) return slot;
+    } else {
+      slot = make_packed<ChannelPort> (name, options, max_message_bytes_);
+    }
+    port = slot;
   }
-  core_loop ().post ([self = shared_from_this (), port] {
+  core_loop ().post ([self = shared_from_this (), port, taken_over] {
     if (self->removed_) {
+      if (taken_over) return;
       const ConnectionSnapshot now = self->snapshot ();
       make_packed<ChannelPump> (port)->closed (now.error);
       return;
     }
     const auto pump = self->add_pump (port, false);
-    if (self->established () && !pump->attached ()) self->use_channel (pump);
+    if (self->established () && (taken_over || !pump->attached ())) self->use_channel (pump);
   });
   return port;
 }

@@ -81,6 +81,51 @@ TEST_F (Agents, ListenerTakesWhoeverComesAndItsChannelsOpenByThemselves) {
   EXPECT_EQ (a->snapshot ().authentication, P2P_AUTHENTICATION_SIGNALING);
 }
 
+// Who opens a channel after its peer sends with its own options all the same.
+TEST_F (Agents, EachSideSendsWithTheOptionsThatItOpenedTheChannelWith) {
+  TestAgent bob = make_agent (listening (settings_of ("bob")));
+  TestAgent alice = make_agent (settings_of ("alice"));
+  const auto a = open (alice, "bob");
+  const auto of_alice = *a->open_channel ("data", {});
+  EXPECT_FALSE (of_alice->try_send (message_of ("reliable")));
+  ASSERT_TRUE (bob.watcher->wait ([&] { return !bob.watcher->channels.empty (); }));
+  EXPECT_TRUE (bob.watcher->channels[0]->options ().reliable ());
+  ChannelOptions lossy;
+  lossy.max_retransmits = 0;
+  const auto of_bob = *bob.watcher->incoming[0]->open_channel ("data", lossy);
+  EXPECT_EQ (of_bob, bob.watcher->channels[0]);
+  EXPECT_EQ (of_bob->options ().max_retransmits, 0U);
+  EXPECT_EQ (*bob.watcher->incoming[0]->open_channel ("data", {}), of_bob);
+  EXPECT_EQ (of_bob->options ().max_retransmits, 0U) << "it is open on this side";
+  EXPECT_EQ (receive_text (*of_bob), "reliable");
+  LinkOptions half;
+  half.loss = 0.5;
+  core_loop ().run_sync ([&] { source->set_all (half); });
+  constexpr int kMessages = 200;
+  for (int i = 0; i < kMessages; ++i)
+    EXPECT_FALSE (of_bob->try_send (message_of (std::to_string (i))));
+  of_bob->end ();
+  int arrived = 0;
+  bool cancelled = false;
+  while (of_alice->receive (nullptr, &cancelled)) ++arrived;
+  EXPECT_GT (arrived, 0);
+  EXPECT_LT (arrived, kMessages);
+}
+
+TEST_F (Agents, WhatWasSentOnAChannelOfThePeerKeepsItsOptions) {
+  TestAgent bob = make_agent (listening (settings_of ("bob")));
+  TestAgent alice = make_agent (settings_of ("alice"));
+  const auto a = open (alice, "bob");
+  EXPECT_TRUE (a->open_channel ("data", {}).ok ());
+  ASSERT_TRUE (bob.watcher->wait ([&] { return !bob.watcher->channels.empty (); }));
+  EXPECT_FALSE (bob.watcher->channels[0]->try_send (message_of ("first")));
+  ChannelOptions lossy;
+  lossy.max_retransmits = 0;
+  const auto of_bob = *bob.watcher->incoming[0]->open_channel ("data", lossy);
+  EXPECT_EQ (of_bob, bob.watcher->channels[0]);
+  EXPECT_TRUE (of_bob->options ().reliable ());
+}
+
 TEST_F (Agents, WaitsForAPeerThatComesLater) {
   TestAgent alice = make_agent (settings_of ("alice"));
   const auto a = open (alice, "bob");
