@@ -79,6 +79,8 @@ Attempt::start (const NetworkConfig &remote, const Start &how) {
       ice_ && (ice_->state () == IceState::connected || ice_->state () == IceState::ready);
   if (usable || (ice_ && !how.client && how.aim == Aim::connection))
     way_opened (*ice_way_, ice_->path ());
+  else if (ice_ && how.aim == Aim::connection && config_.order.size () == 1)
+    ice_->send_before_checks ();
   race_.start (remote.fingerprint, how.client, how.aim == Aim::connection, how.greeting);
   return {};
 }
@@ -162,6 +164,11 @@ Attempt::ice_state (IceState state) {
                                     "where both sides are behind strict NATs."});
       break;
   }
+}
+
+void
+Attempt::ice_unproven_path () {
+  race_.way_unproven (*ice_way_, ice_->path ());
 }
 
 void

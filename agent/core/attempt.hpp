@@ -82,6 +82,7 @@ class Attempt final : public Packed, private IceTransport::Observer, private Pat
   void ice_candidate (const std::string &sdp) override;
   void ice_gathering_done () override;
   void ice_state (IceState state) override;
+  void ice_unproven_path () override;
   void ice_selected_pair (const IcePair &pair) override;
   void ice_warning (const Error &warning) override;
   void ice_relay_back () override;

@@ -1,6 +1,7 @@
 #include "core/path_race.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/loop_thread.hpp"
 #include "core/transport_handshake.hpp"
@@ -13,6 +14,9 @@ namespace {
 constexpr TimeUs kPreferenceDelay = 250 * kMillisecond;
 // A handshake takes one round trip; with another way at hand there is no need to wait for long.
 constexpr TimeUs kHandshakeTimeoutWithAlternative = 3 * kSecond;
+// For a handshake on a way that nothing has proved: below its first probe timeout, three times
+// QuicConfig::initial_rtt_us. Afterwards its clock stands still until the way opens.
+constexpr TimeUs kProofPatience = 250 * kMillisecond;
 // A server does not know when the client, which tries its ways one by one, comes to this one.
 constexpr TimeUs kServerPatience = 60 * kSecond;
 // Of one way: whoever can send packets to us could otherwise have us begin for ever.
@@ -33,7 +37,10 @@ class PathRace::Handshake final {
         });
   }
   void stop () { watch_->stop (); }
+  void hold () { watch_->transport ().suspend (); }
+  void go_on () { watch_->transport ().resume (); }
   Carrier take () {
+    go_on ();
     Carrier carrier;
     carrier.ways = std::move (ways_);
     carrier.transport = watch_->take ();
@@ -48,6 +55,7 @@ class PathRace::Handshake final {
 PathRace::PathRace (const QuicConfig &config, Scheduler &clock, Observer &observer)
     : config_ (config), clock_ (clock), observer_ (observer) {
   patience_ = clock_.make_timer ([this] { choose (); });
+  proof_ = clock_.make_timer ([this] { wait_for_proof (); });
 }
 
 PathRace::~PathRace () {
@@ -66,10 +74,32 @@ PathRace::add_way (const std::string &name) {
 void
 PathRace::way_opened (std::size_t index, Path &path) {
   Way &way = *ways_[index];
-  if (way.path || over_) return;
+  if (over_) return;
+  if (std::exchange (way.unproven, false)) {
+    if (way.handshake) way.handshake->go_on ();
+    return;
+  }
+  if (way.path) return;
   way.path = &path;
   way.opened_at = clock_.now ();
   choose ();
+}
+
+void
+PathRace::way_unproven (std::size_t index, Path &path) {
+  Way &way = *ways_[index];
+  if (way.path || over_) return;
+  way.unproven = true;
+  way.path = &path;
+  way.opened_at = clock_.now ();
+  proof_->arm (clock_.now () + kProofPatience);
+  choose ();
+}
+
+void
+PathRace::wait_for_proof () {
+  for (const auto &way : ways_)
+    if (way->unproven && way->handshake) way->handshake->hold ();
 }
 
 void
@@ -150,6 +180,7 @@ PathRace::handshake_ready (Way &way) {
   if (over_) return;
   over_ = true;
   patience_->disarm ();
+  proof_->disarm ();
   observer_.race_won (way.handshake->take ());
 }
 
@@ -175,6 +206,7 @@ void
 PathRace::lose (const Error &error) {
   over_ = true;
   patience_->disarm ();
+  proof_->disarm ();
   observer_.race_lost (error);
 }
 

@@ -40,6 +40,8 @@ class PathRace {
   // In order of preference; all of them before the first report. Answers the way's number.
   std::size_t add_way (const std::string &name);
   void way_opened (std::size_t way, Path &path);  // owned by somebody else
+  // It takes a client's first packets, and may open; way_opened() or way_failed() follows.
+  void way_unproven (std::size_t way, Path &path);
   void way_failed (std::size_t way, const Error &error);
   // The peer's certificate and our role are known: handshakes may begin; a server tells `greeting`
   // with each. Without handshakes nothing is ever won.
@@ -53,6 +55,7 @@ class PathRace {
   struct Way {
     std::string name;
     Path *path = nullptr;
+    bool unproven = false;
     TimeUs opened_at = 0;
     std::unique_ptr<Handshake> handshake;
     unsigned handshakes = 0;
@@ -60,6 +63,7 @@ class PathRace {
   };
 
   void choose ();
+  void wait_for_proof ();
   void begin_handshake (Way &way);
   void end_handshake (Way &way);
   void handshake_ready (Way &way);
@@ -71,7 +75,7 @@ class PathRace {
   Observer &observer_;
   std::vector<std::unique_ptr<Way>> ways_;
   std::vector<std::unique_ptr<Handshake>> ended_;  // until no callback can be running
-  std::unique_ptr<Scheduler::Timer> patience_;
+  std::unique_ptr<Scheduler::Timer> patience_, proof_;
   bool started_ = false, handshakes_ = true, over_ = false;
 };
 

@@ -30,6 +30,7 @@ class TransportHandshake final : private Transport::Observer {
   void stop () {
     if (transport_) transport_->set_observer (nullptr);
   }
+  Transport &transport () { return *transport_; }
   std::unique_ptr<Transport> take () { return std::move (transport_); }
 
  private:

@@ -32,6 +32,9 @@ constexpr std::size_t kMaxMdnsCandidates = 8;  // each is a look-up that the pee
 // 8489 section 6.2.1). With one of them libnice nominates regularly, which takes a round trip and
 // two of its ticks more; on most ways they are never needed.
 constexpr TimeUs kTcpDelay = 500 * kMillisecond;
+// What comes to the peer before the first check of its pair is dropped there: libnice sends that at
+// its next tick, and one for another pair each 5 ms.
+constexpr TimeUs kEarlyDelay = 10 * kMillisecond;
 
 const char *
 state_name (IceState state) {
@@ -65,6 +68,7 @@ class NiceIceTransport final : public Packed,
         nice_ (config_, *this),
         gathering_ (config_, addresses_, nice_, static_cast<Gathering::Observer &> (*this)),
         tcp_timer_ (core_loop ().scheduler ().make_timer ([this] { try_tcp (); })),
+        early_timer_ (core_loop ().scheduler ().make_timer ([this] { send_early (); })),
         path_ (nice_.agent (), nice_.stream (), core_loop ().scheduler (), core_loop ().context (),
                config.fast_udp),
         follower_ (nice_.agent (), nice_.stream (), core_loop ().scheduler ()),
@@ -78,6 +82,7 @@ class NiceIceTransport final : public Packed,
   Status set_remote_credentials (const IceCredentials &credentials) override;
   Status add_remote_candidate (const std::string &sdp) override;
   void remote_gathering_done () override;
+  void send_before_checks () override;
   std::optional<IceCredentials> remote_credentials () const override { return remote_credentials_; }
   std::vector<std::string> remote_candidates () const override { return remote_candidates_; }
   IceState state () const override { return state_; }
@@ -121,6 +126,8 @@ class NiceIceTransport final : public Packed,
   void pass_to_libnice (const RemoteCandidate &candidate);
   void try_tcp ();
   void pass_on_remote_end ();
+  void plan_early_sends ();
+  void send_early ();
   bool note_relays ();
   void resume_pair ();
   void give_up ();
@@ -132,7 +139,7 @@ class NiceIceTransport final : public Packed,
   std::shared_ptr<NiceIceTransport *> alive_;  // posted work holds it weakly
   NiceHandle nice_;
   Gathering gathering_;
-  const std::unique_ptr<Scheduler::Timer> tcp_timer_;
+  const std::unique_ptr<Scheduler::Timer> tcp_timer_, early_timer_;
   NicePath path_;
   PeerFollower follower_;
   const std::uint64_t tie_breaker_;
@@ -152,6 +159,8 @@ class NiceIceTransport final : public Packed,
   std::size_t mdns_count_ = 0;
   bool remote_ended_ = false, remote_end_passed_on_ = false;
   bool resumed_ = false;
+  bool early_wanted_ = false;   // and not sent yet
+  bool early_planned_ = false;  // the timer is armed
 
   IceState state_ = IceState::gathering;
   std::optional<IceState> state_without_pair_;  // connected or more, but the pair is still to come
@@ -334,7 +343,10 @@ NiceIceTransport::pass_to_libnice (const RemoteCandidate &candidate) {
     tcp_waiting_.push_back (candidate);
     return;
   }
-  if (candidate.transport != "TCP") udp_tried_ = true;
+  if (candidate.transport != "TCP") {
+    udp_tried_ = true;
+    plan_early_sends ();
+  }
   NiceCandidate *parsed = nice_agent_parse_remote_candidate_sdp (nice_.agent (), nice_.stream (),
                                                                  candidate.to_nice_sdp ().c_str ());
   if (!parsed) {
@@ -372,6 +384,32 @@ NiceIceTransport::pass_on_remote_end () {
   }
   remote_end_passed_on_ = true;
   nice_agent_peer_candidate_gathering_done (nice_.agent (), nice_.stream ());
+}
+
+// ---------------------------------------------------------------------------- before the checks
+
+void
+NiceIceTransport::send_before_checks () {
+  if (pair_ || config_.relay_only || config_.resume) return;
+  early_wanted_ = true;
+  plan_early_sends ();
+}
+
+void
+NiceIceTransport::plan_early_sends () {
+  if (!early_wanted_ || !remote_credentials_ || !udp_tried_) return;
+  if (std::exchange (early_planned_, true)) return;
+  early_timer_->arm (core_loop ().scheduler ().now () + kEarlyDelay);
+}
+
+void
+NiceIceTransport::send_early () {
+  early_planned_ = false;
+  auto targets = EarlySends::targets (nice_.agent (), nice_.stream (), remote_candidates_);
+  if (targets.empty ()) return;  // another candidate may come
+  early_wanted_ = false;
+  path_.send_early (std::make_unique<EarlySends> (std::move (targets)));
+  observer_.ice_unproven_path ();
 }
 
 // ---------------------------------------------------------------------------------------- state
@@ -447,6 +485,8 @@ NiceIceTransport::nice_selected (const NicePair &pair) {
   relay_ = local && pair.local_type == "relay" ? gathering_.find (*local) : nullptr;
   (void)note_relays ();
   path_.pair_selected (pair, relay_);
+  early_wanted_ = false;
+  early_timer_->disarm ();
   if (!tcp_waiting_.empty ()) try_tcp ();  // which it does not, with a pair
   // Posted: after the observer's call nothing may be left to do here.
   if (state_without_pair_)

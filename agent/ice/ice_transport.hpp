@@ -97,6 +97,9 @@ class IceTransport {
     virtual void ice_candidate (const std::string &sdp) = 0;  // a new local one
     virtual void ice_gathering_done () = 0;
     virtual void ice_state (IceState state) = 0;  // send from `connected` on
+    // After send_before_checks(), unless there is a pair already: the path takes a first datagram
+    // or two, of which nobody knows whether they arrive.
+    virtual void ice_unproven_path () = 0;
     virtual void ice_selected_pair (const IcePair &pair) = 0;
     // A server that could not be used, or a relay that was lost and is not in use.
     virtual void ice_warning (const Error &warning) = 0;
@@ -119,6 +122,10 @@ class IceTransport {
   virtual Status set_remote_credentials (const IceCredentials &credentials) = 0;
   virtual Status add_remote_candidate (const std::string &sdp) = 0;
   virtual void remote_gathering_done () = 0;
+  // The path may send before a pair is proved (RFC 8445 section 12.1.1 forbids it for data): half a
+  // round trip less for a handshake. Two datagrams to four of the peer's addresses at most, none of
+  // them a relay's; none with relays only.
+  virtual void send_before_checks () = 0;
   // What was said of the peer so far: candidates as they were given, without those ignored.
   virtual std::optional<IceCredentials> remote_credentials () const = 0;
   virtual std::vector<std::string> remote_candidates () const = 0;

@@ -93,8 +93,17 @@ NicePath::pair_selected (const IcePair &pair, TurnFront *relay) {
     writable_source_.reset ();
     writable_timer_->arm (scheduler_.now ());
   }
+  repeat_early_sends ();
   if (receiver_) receiver_->path_changed (*this);
   for (const auto &datagram : std::exchange (early_, {})) received (datagram);
+}
+
+void
+NicePath::repeat_early_sends () {
+  const auto sends = std::exchange (early_sends_, nullptr);
+  if (!sends || !early_.empty ()) return;  // it was heard
+  for (const auto &datagram : sends->take (scheduler_.now ()))
+    (void)send (ByteView (datagram), datagram.size ());
 }
 
 void
@@ -124,12 +133,12 @@ NicePath::fast_writable () {
 
 void
 NicePath::received (ByteView datagram) {
-  if (!receiver_ || (!pair_ && early_.size () >= kMaxEarlyDatagrams)) {
-    ++dropped_received_;
+  if (!pair_ && early_.size () < kMaxEarlyDatagrams) {
+    early_.emplace_back (datagram.begin (), datagram.end ());
     return;
   }
-  if (!pair_) {
-    early_.emplace_back (datagram.begin (), datagram.end ());
+  if (!pair_ || !receiver_) {
+    ++dropped_received_;
     return;
   }
   receiver_->path_received (*this, datagram);
@@ -185,6 +194,8 @@ NicePath::send (ByteView burst, std::size_t segment_bytes) {
   }
   // The peer's first packet may come before our own check is answered; its answer waits for that.
   if (!pair_) {
+    if (early_sends_ && early_sends_->send (burst, segment_bytes, scheduler_.now ()))
+      return Sent::all;
     blocked_ = true;
     return Sent::would_block;
   }

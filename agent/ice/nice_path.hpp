@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/ptr.hpp"
+#include "ice/early_sends.hpp"
 #include "ice/fast_udp.hpp"
 #include "ice/ice_transport.hpp"
 #include "ice/turn_front.hpp"
@@ -36,6 +37,8 @@ class NicePath final : public Path, private FastUdp::Receiver {
   // What the owner tells it, on the core thread.
   // `relay`: whose relayed address the local candidate is; it outlives the path.
   void pair_selected (const IcePair &pair, TurnFront *relay = nullptr);
+  // Until a pair is selected, datagrams go this way.
+  void send_early (std::unique_ptr<EarlySends> sends) { early_sends_ = std::move (sends); }
   // IP addresses; true when they are others than before.
   bool set_relays (const std::vector<std::string> &relays) {
     return std::exchange (relays_, relays) != relays;
@@ -68,6 +71,7 @@ class NicePath final : public Path, private FastUdp::Receiver {
   void on_writable ();
   void on_batch_end ();
   void open_fast_lane (const IcePair &pair, GSocket *socket);
+  void repeat_early_sends ();
   void fast_received (ByteView datagram) override;
   void fast_batch_done () override;
   void fast_writable () override;
@@ -93,6 +97,7 @@ class NicePath final : public Path, private FastUdp::Receiver {
   UniqueSource writable_source_;
   std::unique_ptr<Scheduler::Timer> writable_timer_;
 
+  std::unique_ptr<EarlySends> early_sends_;  // at most until there is a pair
   // What came before there was a pair: nothing could answer it yet.
   std::vector<std::vector<std::uint8_t>> early_;
   unsigned in_batch_ = 0;

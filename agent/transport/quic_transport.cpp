@@ -346,7 +346,7 @@ QuicTransport::close (std::uint64_t code, const std::string &reason) {
 
 void
 QuicTransport::suspend () {
-  if (suspended_at_ || !ready_) return;
+  if (suspended_at_ || ended_) return;
   clock_left_ = 0;
   suspended_at_ = scheduler_.now ();
   rearm ();

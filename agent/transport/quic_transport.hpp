@@ -34,8 +34,8 @@ struct QuicConfig {
   TimeUs idle_timeout_us = 30 * kSecond;
   TimeUs keep_alive_us = 10 * kSecond;
   // Before there is a sample. RFC 9002 section 6.2.2 has 333 ms for want of anything better, but
-  // here the way has been checked: a first packet that comes too early is sent again after 0.3 s,
-  // not 1 s.
+  // here the way has been checked, or is being: a first packet that comes too early is sent again
+  // after 0.3 s, not 1 s.
   TimeUs initial_rtt_us = 100 * kMillisecond;
 };
 

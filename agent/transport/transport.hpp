@@ -95,9 +95,9 @@ class Transport {
   // Sends what may leave at once, then CONNECTION_CLOSE; no observer call follows. Code 0 is an
   // orderly end.
   virtual void close (std::uint64_t code, const std::string &reason) = 0;
-  // Nothing passes for now, as somebody above knows better: nothing is sent, and time stands still
-  // for every timeout, so that an outage costs neither the state of the congestion control nor a
-  // timeout that has doubled for all of it. What arrives is still read.
+  // Also before it is ready. Nothing passes for now, as somebody above knows better: nothing is
+  // sent, and time stands still for every timeout, so that an outage costs neither the state of the
+  // congestion control nor a timeout that has doubled for all of it. What arrives is still read.
   virtual void suspend () = 0;
   // Goes on from there; what was under way is asked for at once.
   virtual void resume () = 0;

@@ -68,6 +68,7 @@ class End final : public IceTransport::Observer, public Path::Receiver {
   void ice_selected_pair (const IcePair &) override {}
   void ice_warning (const Error &) override {}
   void ice_relay_back () override {}
+  void ice_unproven_path () override {}
 
   void path_received (Path &, ByteView datagram) override { received_bytes += datagram.size; }
   void path_batch_done (Path &) override {}

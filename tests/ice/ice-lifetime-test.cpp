@@ -115,6 +115,7 @@ TEST (IceLifetime, MayBeDestroyedByItsObserver) {
     void ice_selected_pair (const IcePair &) override {}
     void ice_warning (const Error &) override {}
     void ice_relay_back () override {}
+    void ice_unproven_path () override {}
   } observer;
   on_core ([&] {
     auto made = IceTransport::create (loopback_config (true), observer);

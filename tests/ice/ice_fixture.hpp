@@ -37,6 +37,7 @@ class IceEnd final : public IceTransport::Observer, public Path::Receiver {
   void ice_gathering_done () override;
   void ice_state (IceState state) override { states.push_back (state); }
   void ice_selected_pair (const IcePair &pair) override { pairs.push_back (pair); }
+  void ice_unproven_path () override { ++unproven; }
   void ice_warning (const Error &warning) override { warnings.push_back (warning); }
   void ice_relay_back () override { ++relays_back; }
 
@@ -65,7 +66,7 @@ class IceEnd final : public IceTransport::Observer, public Path::Receiver {
   std::vector<Error> warnings;
   std::vector<std::string> received;
   std::string failure;  // the last
-  unsigned relays_back = 0;
+  unsigned relays_back = 0, unproven = 0;
   unsigned gathering_done = 0, batches = 0, writable = 0, changes = 0, failures = 0;
   std::size_t received_since_batch = 0, longest_batch = 0;
   Path::Sent sent = Path::Sent::failed;

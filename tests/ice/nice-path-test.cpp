@@ -1,10 +1,16 @@
 // Bursts over the selected pair: cut into datagrams, all or nothing, with trains that end.
 #include <dlfcn.h>
 #include <nice/agent.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <string>
+#include <vector>
 
+#include "../support/loopback.hpp"
+#include "ice/nice_path.hpp"
 #include "ice_fixture.hpp"
 
 namespace {
@@ -12,6 +18,7 @@ namespace {
 // What libnice's send is made to do next. A full socket cannot be had on loopback by other means.
 std::atomic<int> take_at_most{-1};  // messages in all, then it would block; -1: no limit
 std::atomic<bool> fail_next{false};
+std::vector<std::string> *kept = nullptr;  // where, when set, messages go instead of to libnice
 
 }  // namespace
 
@@ -25,6 +32,12 @@ nice_agent_send_messages_nonblocking (NiceAgent *agent, guint stream, guint comp
   if (fail_next.exchange (false)) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_FAILED, "told to fail");
     return -1;
+  }
+  if (kept) {
+    for (guint i = 0; i < count; ++i)
+      kept->emplace_back (static_cast<const char *> (messages[i].buffers->buffer),
+                          messages[i].buffers->size);
+    return static_cast<gint> (count);
   }
   const int limit = take_at_most;
   if (limit == 0) {
@@ -217,6 +230,101 @@ TEST (NicePath, GoesWhileItWaitsForRoom) {
   });
   core_loop ().run_sync ([] {});
   on_core ([&] { EXPECT_EQ (couple.a.writable, 0U); });
+}
+
+// On a virtual clock, with a socket in the place of the peer, and no pair but the one that it is
+// told of.
+class EarlyNicePath : public testing::Test {
+ protected:
+  EarlyNicePath () {
+    std::vector<EarlySends::Target> targets (1);
+    targets[0].socket = Ref<GSocket>::adopt (g_socket_new (
+        G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_DATAGRAM, G_SOCKET_PROTOCOL_UDP, nullptr));
+    const sockaddr_in any = loopback (0);
+    socklen_t bytes = sizeof targets[0].remote;
+    EXPECT_EQ (bind (peer, reinterpret_cast<const sockaddr *> (&any), sizeof any), 0);
+    EXPECT_EQ (getsockname (peer, reinterpret_cast<sockaddr *> (&targets[0].remote), &bytes), 0);
+    path.send_early (std::make_unique<EarlySends> (std::move (targets)));
+    kept = &over_the_pair;
+  }
+  ~EarlyNicePath () override {
+    kept = nullptr;
+    close (peer);
+  }
+  Path::Sent send (const std::string &text) { return path.send (ByteView (text), text.size ()); }
+  std::string arrived () {
+    std::string text (100, 0);
+    text.resize (static_cast<std::size_t> (
+        std::max<ssize_t> (0, recv (peer, text.data (), text.size (), MSG_DONTWAIT))));
+    return text;
+  }
+  void select_pair () {
+    IcePair pair;
+    pair.local_sdp = pair.remote_sdp = "a pair";
+    pair.tcp = true;
+    path.pair_selected (pair);
+  }
+
+  const Ref<NiceAgent> agent =
+      Ref<NiceAgent>::adopt (nice_agent_new (core_loop ().context (), NICE_COMPATIBILITY_RFC5245));
+  const guint stream = nice_agent_add_stream (agent.get (), 1);
+  const int peer = socket (AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  VirtualScheduler scheduler;
+  NicePath path{agent.get (), stream, scheduler, core_loop ().context (), {}};
+  std::vector<std::string> over_the_pair;
+};
+
+TEST_F (EarlyNicePath, TwoDatagramsLeaveAndGoAgainOverAPairThatComesSoon) {
+  EXPECT_EQ (send ("one"), Path::Sent::all);
+  EXPECT_EQ (arrived (), "one");
+  EXPECT_EQ (send ("two"), Path::Sent::all);
+  EXPECT_EQ (arrived (), "two");
+  scheduler.run_for (200 * kMillisecond);
+  select_pair ();
+  EXPECT_EQ (over_the_pair, (std::vector<std::string>{"one", "two"}));
+  EXPECT_EQ (send ("three"), Path::Sent::all);
+  EXPECT_EQ (arrived (), "");
+  EXPECT_EQ (over_the_pair.size (), 3U);
+}
+
+TEST_F (EarlyNicePath, AThirdDatagramWaitsForThePair) {
+  EXPECT_EQ (send ("one"), Path::Sent::all);
+  EXPECT_EQ (send ("two"), Path::Sent::all);
+  EXPECT_EQ (send ("three"), Path::Sent::would_block);
+  for (const char *text : {"one", "two", ""}) EXPECT_EQ (arrived (), text);
+}
+
+TEST_F (EarlyNicePath, WhatWasAnsweredDoesNotGoAgain) {
+  EXPECT_EQ (send ("one"), Path::Sent::all);
+  path.received (ByteView ("answer", 6));
+  select_pair ();
+  EXPECT_TRUE (over_the_pair.empty ());
+}
+
+TEST_F (EarlyNicePath, WhatIsOldDoesNotGoAgain) {
+  EXPECT_EQ (send ("one"), Path::Sent::all);
+  scheduler.run_for (300 * kMillisecond);
+  select_pair ();
+  EXPECT_TRUE (over_the_pair.empty ());
+}
+
+TEST_F (EarlyNicePath, GoesToFourAddressesOfThePeerAtMostAndToNoRelay) {
+  NiceAddress local;
+  nice_address_init (&local);
+  ASSERT_TRUE (nice_address_set_from_string (&local, "127.0.0.1"));
+  ASSERT_TRUE (nice_agent_add_local_address (agent.get (), &local));
+  ASSERT_TRUE (nice_agent_gather_candidates (agent.get (), stream));
+  const auto targets = [&] (const std::vector<std::string> &candidates) {
+    return EarlySends::targets (agent.get (), stream, candidates).size ();
+  };
+  const std::string host = "candidate:1 1 UDP 2130706431 127.0.0.1 4711 typ host";
+  EXPECT_EQ (targets ({}), 0U);
+  EXPECT_EQ (targets ({"candidate:1 1 UDP 2 192.0.2.1 4711 typ relay raddr 0.0.0.0 rport 0",
+                       "candidate:1 1 TCP 2 127.0.0.1 4711 typ host tcptype passive",
+                       "candidate:1 1 UDP 2 ::1 4711 typ host",
+                       "candidate:1 1 UDP 2 0123.local 4711 typ host", host}),
+             1U);
+  EXPECT_EQ (targets ({host, host, host, host, host}), 4U);
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ class UdpForwarder {
   void rebind ();
   // Nothing arrives at the inner end any more.
   void close_inward () { inward_closed_ = true; }
+  void open_inward () { inward_closed_ = false; }
 
   std::string inner_candidate () const;
   std::string outer_candidate () const;
