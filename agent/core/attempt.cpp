@@ -79,7 +79,7 @@ Attempt::start (const NetworkConfig &remote, const Start &how) {
       ice_ && (ice_->state () == IceState::connected || ice_->state () == IceState::ready);
   if (usable || (ice_ && !how.client && how.aim == Aim::connection))
     way_opened (*ice_way_, ice_->path ());
-  else if (ice_ && how.aim == Aim::connection && config_.order.size () == 1)
+  else if (ice_ && how.aim == Aim::connection && sources_.empty ())
     ice_->send_before_checks ();
   race_.start (remote.fingerprint, how.client, how.aim == Aim::connection, how.greeting);
   return {};

@@ -67,7 +67,10 @@ UdpForwarder::forward (Side &from) {
                                  reinterpret_cast<sockaddr *> (&source), &source_bytes);
   if (size < 0) return;
   const bool inside = &from == &inner_;
-  if (inside) inner_end_ = source;
+  if (inside) {
+    inner_end_ = source;
+    if (size > 0 && bytes[0] > 3) ++data_sent_;
+  }
   if (!inside && inward_closed_) return;
   sockaddr_in to = inside ? outer_end_ : inner_end_;
   iovec vector = {bytes.data (), static_cast<std::size_t> (size)};

@@ -30,6 +30,8 @@ class UdpForwarder {
   std::string inner_candidate () const;
   std::string outer_candidate () const;
   std::uint16_t outer_port () const { return outer_.port; }
+  // What went out and was no STUN message (RFC 7983 section 7).
+  unsigned data_sent () const { return data_sent_; }
 
  private:
   struct Side {
@@ -45,6 +47,7 @@ class UdpForwarder {
   std::vector<Side> retired_;
   sockaddr_in inner_end_{}, outer_end_{};
   bool inward_closed_ = false;
+  unsigned data_sent_ = 0;
 };
 
 }  // namespace p2p::test
