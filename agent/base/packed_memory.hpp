@@ -48,7 +48,8 @@ struct PackedAllocator {
   template <class U>
   PackedAllocator (const PackedAllocator<U> &) {}
   T *allocate (std::size_t count) {
-    void *memory = packed_take (count * sizeof (T));
+    // Containers have pointers to nodes as well.
+    void *memory = packed_take (count * sizeof (T));  // NOLINT(bugprone-sizeof-expression)
     if (!memory) throw std::bad_alloc ();
     return static_cast<T *> (memory);
   }
