@@ -184,6 +184,15 @@ def scaled(value, factor):
     return value
 
 
+def machine_of(part, about):
+    """What the one that measured again has otherwise; two of the same name may still differ."""
+    one = part["machine"]
+    other = [one[key] for key in ("cpu", "cores", "system") if one[key] != about[key]]
+    if one["kernel"] != about["kernel"]:
+        other.append(f"Linux {one['kernel']}")
+    return f"; {', '.join(map(str, other))}" if other else ""
+
+
 def heading(results):
     about = results["machine"]
     yield "# Results"
@@ -198,8 +207,8 @@ def heading(results):
         yield ""
         yield (f"Again, {', '.join(part['names'])}: `{part['command']}`, {part['date']}, "
                f"{part['minutes']} min, {part['rounds']} rounds; gst-p2p "
-               f"{part['versions']['gst-p2p']}. Load average {part['load_before']:.2f} before, "
-               f"{part['load_after']:.2f} after.")
+               f"{part['versions']['gst-p2p']}{machine_of(part, about)}. Load average "
+               f"{part['load_before']:.2f} before, {part['load_after']:.2f} after.")
     if results["namespaces"] != "yes":
         yield ""
         yield f"Without network namespaces: {results['namespaces']}."

@@ -99,9 +99,12 @@ def replaced(before, results):
     again = {workload["group"] for workload in results["workloads"]}
     order = list(workloads.GROUPS)
     kept = [one for one in before["workloads"] if one["group"] not in again]
+    still = [{**part, "names": [name for name in part["names"] if name not in again]}
+             for part in before.get("again", ())]
     about = {key: value for key, value in results.items() if key not in ("workloads", "peers")}
     return {**before, "peers": {**before["peers"], **results["peers"]},
-            "again": [*before.get("again", ()), {**about, "names": sorted(again)}],
+            "again": [*(part for part in still if part["names"]),
+                      {**about, "names": sorted(again)}],
             "workloads": sorted(kept + results["workloads"],
                                 key=lambda one: order.index(one["group"].partition("-")[0]))}
 

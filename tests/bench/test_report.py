@@ -108,6 +108,15 @@ class Report(unittest.TestCase):
         self.assertIn("`script/bench bulk`, 2000", text)
         self.assertIn("Again, bulk: `script/bench --again bulk`, 2000", text)
 
+    def test_only_the_last_time_counts(self):
+        results = RESULTS
+        for kernel, rounds in (("6.1", 5), ("6.2", 6)):
+            results = run.replaced(results, {**RESULTS, "rounds": rounds,
+                                             "machine": {**RESULTS["machine"], "kernel": kernel}})
+        text = report.render(results)[0]
+        self.assertEqual(text.count("Again, bulk"), 1)
+        self.assertIn("6 rounds; gst-p2p 1234567; Linux 6.2. Load", text)
+
     def test_a_wire_that_only_we_run_on_is_a_cell_of_the_matrix(self):
         results = copy.deepcopy(RESULTS)
         results["workloads"] = [
