@@ -19,7 +19,8 @@ local_config () {
   config.max_clients_per_source = 0;
   config.max_ids_per_client = 64;
   config.max_asks_per_id = 4096;
-  config.frames = {1000, 4000};
+  // A process connects to some 500 peers a second, with six or seven frames for each.
+  config.frames = {8000, 32000};
   config.bytes = {16 * 1024 * 1024, 16 * 1024 * 1024};
   config.max_memory_bytes = 64 * 1024 * 1024;
   return config;
