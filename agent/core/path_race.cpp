@@ -5,6 +5,7 @@
 
 #include "base/loop_thread.hpp"
 #include "core/transport_handshake.hpp"
+#include "ice/early_sends.hpp"
 
 namespace p2p {
 
@@ -14,9 +15,6 @@ namespace {
 constexpr TimeUs kPreferenceDelay = 250 * kMillisecond;
 // A handshake takes one round trip; with another way at hand there is no need to wait for long.
 constexpr TimeUs kHandshakeTimeoutWithAlternative = 3 * kSecond;
-// For a handshake on a way that nothing has proved: below its first probe timeout, three times
-// QuicConfig::initial_rtt_us. Afterwards its clock stands still until the way opens.
-constexpr TimeUs kProofPatience = 250 * kMillisecond;
 // A server does not know when the client, which tries its ways one by one, comes to this one.
 constexpr TimeUs kServerPatience = 60 * kSecond;
 // Of one way: whoever can send packets to us could otherwise have us begin for ever.
@@ -92,10 +90,11 @@ PathRace::way_unproven (std::size_t index, Path &path) {
   way.unproven = true;
   way.path = &path;
   way.opened_at = clock_.now ();
-  proof_->arm (clock_.now () + kProofPatience);
+  proof_->arm (clock_.now () + kUnprovenFor);
   choose ();
 }
 
+// Its clock stands still from now on until the way opens.
 void
 PathRace::wait_for_proof () {
   for (const auto &way : ways_)

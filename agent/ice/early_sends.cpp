@@ -14,9 +14,6 @@ namespace p2p {
 
 namespace {
 
-// Below the first probe timeout of a handshake (three times QuicConfig::initial_rtt_us).
-constexpr TimeUs kRepeatedFor = 250 * kMillisecond;
-
 struct Unref {
   void operator() (GPtrArray *array) const { g_ptr_array_unref (array); }
 };
@@ -88,7 +85,7 @@ EarlySends::send (ByteView burst, std::size_t segment_bytes, TimeUs now) {
 std::vector<std::vector<std::uint8_t>>
 EarlySends::take (TimeUs now) {
   auto sent = std::exchange (sent_, {});
-  if (now - first_at_ > kRepeatedFor) sent.clear ();
+  if (now - first_at_ > kUnprovenFor) sent.clear ();
   return sent;
 }
 

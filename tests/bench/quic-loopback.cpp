@@ -6,39 +6,25 @@
 
 #include "base/loop_thread.hpp"
 #include "path/memory_path.hpp"
-#include "transport/quic_transport.hpp"
+#include "quic_end.hpp"
 
 using namespace p2p;
 
 namespace {
 
-struct End : Transport::Observer {
+struct End : QuicEnd {
   void transport_ready () override {
     if (on_ready) on_ready ();
   }
-  void transport_stream_opened (StreamId) override {}
   void transport_stream_data (StreamId id, ByteView bytes, bool fin) override {
     received += bytes.size;
     transport->consume (id, bytes.size);
     if (fin) on_fin ();
   }
-  void transport_stream_reset (StreamId, std::uint64_t) override {}
-  void transport_stream_stopped (StreamId, std::uint64_t) override {}
   void transport_stream_sent (StreamId, std::size_t) override {
     if (on_sent) on_sent ();
   }
-  void transport_stream_closed (StreamId) override {}
-  void transport_streams_available () override {}
-  void transport_datagram (ByteView) override {}
-  void transport_datagram_acked (std::uint64_t) override {}
-  void transport_datagram_lost (std::uint64_t) override {}
-  void transport_closed (const Error &error, bool, std::uint64_t) override {
-    std::fprintf (stderr, "%s\n", error.message.c_str ());
-    std::exit (1);
-  }
 
-  std::unique_ptr<Transport> transport;
-  std::uint64_t received = 0;
   std::function<void ()> on_ready, on_sent, on_fin;
 };
 

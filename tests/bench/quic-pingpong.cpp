@@ -8,7 +8,7 @@
 #include <string>
 
 #include "path/memory_path.hpp"
-#include "transport/quic_transport.hpp"
+#include "quic_end.hpp"
 
 using namespace p2p;
 
@@ -16,30 +16,15 @@ namespace {
 
 constexpr std::size_t kMessageBytes = 64;
 
-struct End : Transport::Observer {
+struct End : QuicEnd {
   void transport_ready () override { ready = true; }
-  void transport_stream_opened (StreamId) override {}
   void transport_stream_data (StreamId id, ByteView bytes, bool) override {
     transport->consume (id, bytes.size);
     received += bytes.size;
     if (received % kMessageBytes == 0 && left-- > 0) transport->write (id, message, false);
   }
-  void transport_stream_reset (StreamId, std::uint64_t) override {}
-  void transport_stream_stopped (StreamId, std::uint64_t) override {}
-  void transport_stream_sent (StreamId, std::size_t) override {}
-  void transport_stream_closed (StreamId) override {}
-  void transport_streams_available () override {}
-  void transport_datagram (ByteView) override {}
-  void transport_datagram_acked (std::uint64_t) override {}
-  void transport_datagram_lost (std::uint64_t) override {}
-  void transport_closed (const Error &error, bool, std::uint64_t) override {
-    std::fprintf (stderr, "%s\n", error.message.c_str ());
-    std::exit (1);
-  }
 
-  std::unique_ptr<Transport> transport;
   Ref<GBytes> message;
-  std::uint64_t received = 0;
   long left = 0;
   bool ready = false;
 };
